@@ -1,0 +1,67 @@
+//! Checks that several use-cases make, answered with proof values.
+
+use connexus_domain::{
+    Conversation, ConversationId, Denial, Entity, Error, MemberAccess, Message, MessageId, Result,
+    UserId,
+};
+
+use crate::context::Context;
+
+impl Context {
+    /// Proof that `user` is a present member, read from the database, with the conversation.
+    pub async fn member_access(
+        &self,
+        id: ConversationId,
+        user: UserId,
+    ) -> Result<(Conversation, MemberAccess)> {
+        let found = self
+            .storage
+            .conversations()
+            .find_with_member(id, user)
+            .await?;
+        let (conversation, member) = found.ok_or(Error::NotFound(Entity::Conversation))?;
+        let access = member
+            .ok_or(Error::Forbidden(Denial::NotMember))?
+            .access()?;
+        Ok((conversation, access))
+    }
+
+    /// A message that `user` may see. To everybody else it does not exist.
+    pub async fn visible_message(&self, id: MessageId, user: UserId) -> Result<Message> {
+        let message = self
+            .storage
+            .messages()
+            .get(id)
+            .await?
+            .ok_or(Error::NotFound(Entity::Message))?;
+        match self.rosters.of_member(message.conversation_id, user).await {
+            Ok(_) => Ok(message),
+            Err(Error::Forbidden(_) | Error::NotFound(_)) => Err(Error::NotFound(Entity::Message)),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Refuses when one of the two blocks the other.
+    pub async fn check_not_blocked(&self, a: UserId, b: UserId) -> Result<()> {
+        let pair = pair(a, b);
+        let blocks = self.storage.blocks();
+        let blocked = self
+            .blocked_pairs
+            .try_get_with(pair, blocks.either_blocks(pair.0, pair.1))
+            .await
+            .map_err(|error: std::sync::Arc<Error>| Error::clone(&error))?;
+        if blocked {
+            Err(Error::Forbidden(Denial::Blocked))
+        } else {
+            Ok(())
+        }
+    }
+
+    pub async fn forget_block(&self, a: UserId, b: UserId) {
+        self.blocked_pairs.invalidate(&pair(a, b)).await;
+    }
+}
+
+fn pair(a: UserId, b: UserId) -> (UserId, UserId) {
+    if a <= b { (a, b) } else { (b, a) }
+}

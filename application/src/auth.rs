@@ -1,0 +1,351 @@
+//! Registration, logins, tokens, sessions.
+
+use std::sync::Arc;
+
+use connexus_domain::ports::{AccessClaims, NewUser};
+use connexus_domain::session::{DEVICE_MAX, NewSession, Rotation};
+use connexus_domain::user::{DISPLAY_NAME_MAX, check_new_password};
+use connexus_domain::{
+    AuthFailure, Email, Entity, Error, FieldError, Privacy, Result, Session, SessionId, Status,
+    Timestamp, User, UserId, Username, text,
+};
+
+use crate::Actor;
+use crate::context::Context;
+
+/// An account to make.
+#[derive(Debug, Clone)]
+pub struct Register {
+    /// Wanted username.
+    pub username: String,
+    /// E-mail address.
+    pub email: String,
+    /// New password.
+    pub password: String,
+    /// What people call the user; the username when absent.
+    pub display_name: Option<String>,
+    /// What the client calls its device.
+    pub device: Option<String>,
+}
+
+/// A login.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// Username or e-mail address.
+    pub identifier: String,
+    /// The password.
+    pub password: String,
+    /// What the client calls its device.
+    pub device: Option<String>,
+}
+
+/// What a client gets for proving who it is.
+#[derive(Clone)]
+pub struct Tokens {
+    /// The account.
+    pub user: User,
+    /// The session.
+    pub session_id: SessionId,
+    /// For the `Authorization` header.
+    pub access_token: String,
+    /// When the access token ends.
+    pub access_expires_at: Timestamp,
+    /// For one refresh.
+    pub refresh_token: String,
+    /// When the refresh token ends.
+    pub refresh_expires_at: Timestamp,
+    /// When they were made.
+    pub issued_at: Timestamp,
+}
+
+/// Registration, logins, tokens, sessions.
+pub struct Auth {
+    context: Arc<Context>,
+}
+
+impl Auth {
+    pub(crate) fn new(context: Arc<Context>) -> Self {
+        Self { context }
+    }
+
+    /// Makes an account and its first session.
+    pub async fn register(&self, input: &Register) -> Result<Tokens> {
+        let context = &self.context;
+        let mut wrong = Vec::new();
+        let username = collect(&mut wrong, Username::parse(&input.username))?;
+        let email = collect(&mut wrong, Email::parse(&input.email))?;
+        let min = context.settings.auth.password_min;
+        collect(
+            &mut wrong,
+            check_new_password("password", &input.password, min),
+        )?;
+        let display_name = input.display_name.as_deref().unwrap_or(&input.username);
+        let display_name = collect(
+            &mut wrong,
+            text::line("display_name", display_name, DISPLAY_NAME_MAX),
+        )?;
+        let device = collect(&mut wrong, device(input.device.as_deref()))?;
+        let (Some(username), Some(email), Some(display_name), Some(device), true) =
+            (username, email, display_name, device, wrong.is_empty())
+        else {
+            return Err(Error::Invalid(wrong));
+        };
+        let password_hash = context.passwords.hash(&input.password).await?;
+        let now = context.now();
+        let user = User {
+            id: UserId::from_uuid(context.ids.next()),
+            username,
+            email,
+            display_name,
+            avatar_url: None,
+            bio: None,
+            status: Status::Online,
+            status_text: None,
+            privacy: Privacy::default(),
+            last_seen_at: None,
+            created_at: now,
+            updated_at: now,
+        };
+        context
+            .storage
+            .users()
+            .create(&NewUser {
+                user: user.clone(),
+                password_hash,
+            })
+            .await?;
+        tracing::info!(user_id = %user.id, "registered");
+        self.open_session(user, device).await
+    }
+
+    /// Opens a session. A wrong password and an unknown user are told alike, after the same work.
+    pub async fn login(&self, input: &Login) -> Result<Tokens> {
+        let device = device(input.device.as_deref())?;
+        // what is longer is nobody's name or address, nor anybody's password
+        let plausible = input.identifier.len() <= 1_024 && input.password.len() <= 1_024;
+        let key = text::fold(input.identifier.trim());
+        let usable = plausible && !key.contains('\0');
+        let found = if usable {
+            self.context
+                .storage
+                .users()
+                .credentials_by_login(&key)
+                .await?
+        } else {
+            None
+        };
+        let password = if plausible {
+            input.password.as_str()
+        } else {
+            ""
+        };
+        let hash = found.as_ref().map(|credentials| &credentials.password_hash);
+        let matches = self.context.passwords.verify(password, hash).await?;
+        match found {
+            Some(credentials) if matches => self.open_session(credentials.user, device).await,
+            _ => Err(Error::Unauthenticated(AuthFailure::Credentials)),
+        }
+    }
+
+    /// Exchanges a refresh token for new tokens. Each works once; a second use ends the session.
+    pub async fn refresh(&self, refresh_token: &str) -> Result<Tokens> {
+        let context = &self.context;
+        let now = context.now();
+        let presented = context.tokens.hash_refresh(refresh_token);
+        let next = context.tokens.issue_refresh()?;
+        let expires_at = now.plus(context.settings.auth.refresh_ttl);
+        let session = match context
+            .storage
+            .sessions()
+            .rotate(presented, next.hash, expires_at, now)
+            .await?
+        {
+            Rotation::Rotated(session) => session,
+            Rotation::Reused(session) => {
+                tracing::warn!(user_id = %session.user_id, session_id = %session.id, "a refresh token was used twice");
+                self.ended(session.user_id, &[session.id]).await;
+                return Err(Error::Unauthenticated(AuthFailure::ReusedRefreshToken));
+            }
+            Rotation::Ended => return Err(Error::Unauthenticated(AuthFailure::RevokedSession)),
+            Rotation::Unknown => return Err(Error::Unauthenticated(AuthFailure::InvalidToken)),
+        };
+        let user = context.storage.users().get(session.user_id).await?;
+        let user = user.ok_or(Error::Unauthenticated(AuthFailure::RevokedSession))?;
+        self.tokens(user, session.id, next.token, expires_at, now)
+    }
+
+    /// Who an access token belongs to, if its session still lives.
+    pub async fn authenticate(&self, access_token: &str) -> Result<Actor> {
+        let context = &self.context;
+        let claims = context.tokens.verify_access(access_token, context.now())?;
+        let live = context
+            .sessions
+            .try_get_with(claims.session_id, self.load_session(claims.session_id))
+            .await;
+        if context.ended_sessions.contains_key(&claims.session_id) {
+            // ended while it was looked up
+            return Err(Error::Unauthenticated(AuthFailure::RevokedSession));
+        }
+        match live {
+            Ok(user_id) if user_id == claims.user_id => Ok(Actor {
+                user_id,
+                session_id: claims.session_id,
+                connection_id: None,
+            }),
+            Ok(_) => Err(Error::Unauthenticated(AuthFailure::InvalidToken)),
+            Err(error) => Err(Error::clone(&error)),
+        }
+    }
+
+    /// Whether the actor's session was ended here a moment ago: to be asked once a socket is attached,
+    /// since the sockets of a session are closed but once.
+    pub fn was_ended(&self, actor: &Actor) -> bool {
+        self.context.ended_sessions.contains_key(&actor.session_id)
+    }
+
+    async fn load_session(&self, id: SessionId) -> Result<UserId> {
+        match self.context.storage.sessions().get(id).await? {
+            Some(session) if session.is_live(self.context.now()) => Ok(session.user_id),
+            _ => Err(Error::Unauthenticated(AuthFailure::RevokedSession)),
+        }
+    }
+
+    /// Ends the asker's own session.
+    pub async fn logout(&self, actor: &Actor) -> Result<()> {
+        self.revoke(actor, actor.session_id)
+            .await
+            .or_else(|error| match error {
+                Error::NotFound(_) => Ok(()),
+                other => Err(other),
+            })
+    }
+
+    /// Changes the password; all other sessions end.
+    pub async fn change_password(&self, actor: &Actor, current: &str, new: &str) -> Result<()> {
+        let context = &self.context;
+        check_new_password("new_password", new, context.settings.auth.password_min)?;
+        let credentials = context.storage.users().credentials(actor.user_id).await?;
+        let credentials = credentials.ok_or(Error::NotFound(Entity::User))?;
+        let current = if current.len() <= 1_024 { current } else { "" };
+        if !context
+            .passwords
+            .verify(current, Some(&credentials.password_hash))
+            .await?
+        {
+            return Err(Error::Unauthenticated(AuthFailure::Credentials));
+        }
+        let hash = context.passwords.hash(new).await?;
+        let users = context.storage.users();
+        let ended = users
+            .change_password(actor.user_id, &hash, Some(actor.session_id), context.now())
+            .await?;
+        tracing::info!(user_id = %actor.user_id, sessions_ended = ended.len(), "password changed");
+        self.ended(actor.user_id, &ended).await;
+        Ok(())
+    }
+
+    /// The asker's live sessions, the latest used first.
+    pub async fn sessions(&self, actor: &Actor) -> Result<Vec<Session>> {
+        self.context
+            .storage
+            .sessions()
+            .list(actor.user_id, self.context.now())
+            .await
+    }
+
+    /// Ends one of the asker's sessions.
+    pub async fn revoke(&self, actor: &Actor, id: SessionId) -> Result<()> {
+        let now = self.context.now();
+        if !self
+            .context
+            .storage
+            .sessions()
+            .revoke(actor.user_id, id, now)
+            .await?
+        {
+            return Err(Error::NotFound(Entity::Session));
+        }
+        self.ended(actor.user_id, &[id]).await;
+        Ok(())
+    }
+
+    /// Forgets that these sessions lived, and closes their sockets.
+    async fn ended(&self, user: UserId, sessions: &[SessionId]) {
+        for id in sessions {
+            self.context.ended_sessions.insert(*id, ()).await;
+            self.context.sessions.invalidate(id).await;
+        }
+        self.context.hub.close_sessions(user, sessions);
+    }
+
+    async fn open_session(&self, user: User, device: Option<String>) -> Result<Tokens> {
+        let context = &self.context;
+        let now = context.now();
+        let refresh = context.tokens.issue_refresh()?;
+        let expires_at = now.plus(context.settings.auth.refresh_ttl);
+        let session = Session {
+            id: SessionId::from_uuid(context.ids.next()),
+            user_id: user.id,
+            device,
+            created_at: now,
+            last_used_at: now,
+            expires_at,
+            revoked_at: None,
+        };
+        let id = session.id;
+        context
+            .storage
+            .sessions()
+            .open(&NewSession {
+                session,
+                refresh: refresh.hash,
+            })
+            .await?;
+        self.tokens(user, id, refresh.token, expires_at, now)
+    }
+
+    fn tokens(
+        &self,
+        user: User,
+        session_id: SessionId,
+        refresh_token: String,
+        refresh_expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<Tokens> {
+        let access_expires_at = now.plus(self.context.settings.auth.access_ttl);
+        let access_token = self.context.tokens.issue_access(&AccessClaims {
+            user_id: user.id,
+            session_id,
+            username: user.username.as_str().to_owned(),
+            issued_at: now,
+            expires_at: access_expires_at,
+        })?;
+        Ok(Tokens {
+            user,
+            session_id,
+            access_token,
+            access_expires_at,
+            refresh_token,
+            refresh_expires_at,
+            issued_at: now,
+        })
+    }
+}
+
+fn device(name: Option<&str>) -> Result<Option<String>> {
+    name.map_or(Ok(None), |name| {
+        text::optional_line("device", name, DEVICE_MAX)
+    })
+}
+
+/// Gathers the fields that are wrong, so that all are told at once. `None` stands for a wrong one.
+pub(crate) fn collect<T>(wrong: &mut Vec<FieldError>, result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(Error::Invalid(fields)) => {
+            wrong.extend(fields);
+            Ok(None)
+        }
+        Err(other) => Err(other),
+    }
+}

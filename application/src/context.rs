@@ -1,0 +1,87 @@
+//! What all use-cases share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use connexus_domain::ports::{Clock, IdSource, PasswordHasher, Storage, TokenIssuer};
+use connexus_domain::{SessionId, Timestamp, UserId};
+use moka::future::Cache;
+use tokio_util::task::TaskTracker;
+
+use crate::hub::Hub;
+use crate::lanes::Lanes;
+use crate::presence::Registry;
+use crate::receipts::Pending;
+use crate::roster::Rosters;
+use crate::typing::Typists;
+use crate::{Ports, Settings};
+
+pub(crate) struct Context {
+    pub storage: Arc<dyn Storage>,
+    pub clock: Arc<dyn Clock>,
+    pub ids: Arc<dyn IdSource>,
+    pub passwords: Arc<dyn PasswordHasher>,
+    pub tokens: Arc<dyn TokenIssuer>,
+    pub settings: Settings,
+    pub hub: Arc<Hub>,
+    pub lanes: Lanes,
+    pub rosters: Rosters,
+    /// Live sessions and whose they are; forgotten at once when one is revoked here.
+    pub sessions: Cache<SessionId, UserId>,
+    /// Sessions that were ended here: remembered for as long as a look-up that began before may last.
+    pub ended_sessions: Cache<SessionId, ()>,
+    /// Whether one of a pair (lower id first) blocks the other.
+    pub blocked_pairs: Cache<(UserId, UserId), bool>,
+    /// Whether a user keeps to itself what it has read.
+    pub silent: Cache<UserId, bool>,
+    pub pending_receipts: Arc<Pending>,
+    pub presence: Arc<Registry>,
+    pub typists: Typists,
+}
+
+impl Context {
+    pub fn new(ports: Ports, settings: Settings, tasks: &TaskTracker) -> Arc<Self> {
+        let pending_receipts = Arc::new(Pending::default());
+        let presence = Arc::new(Registry::new());
+        let hub = Hub::new(
+            settings.delivery.worker_queue,
+            Arc::clone(&presence),
+            Arc::clone(&pending_receipts),
+        );
+        let rosters = Rosters::new(Arc::clone(&ports.storage), &settings.delivery);
+        Arc::new_cyclic(|context| Self {
+            lanes: Lanes::start(context, &settings.coalescer, tasks),
+            sessions: Cache::builder()
+                .max_capacity(200_000)
+                .time_to_live(settings.auth.session_cache_ttl)
+                .build(),
+            ended_sessions: Cache::builder()
+                .max_capacity(200_000)
+                .time_to_live(Duration::from_mins(5))
+                .build(),
+            blocked_pairs: Cache::builder()
+                .max_capacity(200_000)
+                .time_to_live(settings.delivery.roster_ttl)
+                .build(),
+            silent: Cache::builder()
+                .max_capacity(200_000)
+                .time_to_live(settings.delivery.roster_ttl)
+                .build(),
+            storage: ports.storage,
+            clock: ports.clock,
+            ids: ports.ids,
+            passwords: ports.passwords,
+            tokens: ports.tokens,
+            settings,
+            hub,
+            rosters,
+            pending_receipts,
+            presence,
+            typists: Typists::default(),
+        })
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}

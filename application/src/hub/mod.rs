@@ -1,0 +1,126 @@
+//! The delivery hub: takes an event and hands it to every connection of its audience.
+//!
+//! Connections belong to worker threads. The hub hands an event to each worker once; the worker fans it
+//! out to its own connections without locks. Nothing here ever waits for a connection.
+
+mod delivery;
+mod worker;
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use connexus_domain::{ConnectionId, SessionId, UserId};
+use tokio::sync::mpsc;
+
+pub use delivery::{Audience, Delivery, WireFormat};
+pub use worker::{Outlet, Registration, Worker};
+
+use crate::presence::Registry;
+use crate::receipts::Pending;
+
+/// One open socket of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connection {
+    /// Names the socket.
+    pub id: ConnectionId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// Of which session.
+    pub session_id: SessionId,
+}
+
+/// Why the server ends a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The session was ended.
+    SessionRevoked,
+    /// Something was lost on the way: reconnect and sync.
+    Resume,
+    /// The server goes away: come back in a moment.
+    Restart,
+}
+
+enum Command {
+    Deliver(Arc<Delivery>),
+    CloseSessions(Arc<[SessionId]>, UserId),
+    CloseAll(CloseReason),
+}
+
+struct WorkerHandle {
+    commands: mpsc::UnboundedSender<Command>,
+    waiting: Arc<AtomicUsize>,
+    overflowed: Arc<AtomicBool>,
+}
+
+/// Hands events to the connections of all worker threads.
+pub struct Hub {
+    workers: RwLock<Vec<WorkerHandle>>,
+    worker_queue: usize,
+    presence: Arc<Registry>,
+    receipts: Arc<Pending>,
+}
+
+impl Hub {
+    pub(crate) fn new(
+        worker_queue: usize,
+        presence: Arc<Registry>,
+        receipts: Arc<Pending>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            workers: RwLock::default(),
+            worker_queue,
+            presence,
+            receipts,
+        })
+    }
+
+    /// Tells an event to its audience.
+    pub fn publish(&self, delivery: Delivery) {
+        metrics::counter!("connexus_events_published_total").increment(1);
+        let delivery = Arc::new(delivery);
+        self.command(|| Command::Deliver(Arc::clone(&delivery)));
+    }
+
+    /// Ends the sockets of some of a user's sessions.
+    pub fn close_sessions(&self, user: UserId, sessions: &[SessionId]) {
+        if sessions.is_empty() {
+            return;
+        }
+        let sessions: Arc<[SessionId]> = sessions.into();
+        self.command(|| Command::CloseSessions(Arc::clone(&sessions), user));
+    }
+
+    /// Ends every socket with the request to come back and catch up: something could not be told.
+    pub fn resume_all(&self) {
+        self.command(|| Command::CloseAll(CloseReason::Resume));
+    }
+
+    /// Ends every socket because the server goes away.
+    pub fn restart_all(&self) {
+        self.command(|| Command::CloseAll(CloseReason::Restart));
+    }
+
+    /// Hands a command to each worker once. A worker that cannot keep up loses deliveries, and its
+    /// connections are told to resume for it.
+    fn command(&self, make: impl Fn() -> Command) {
+        let workers = self.workers.read().unwrap_or_else(PoisonError::into_inner);
+        for worker in workers.iter() {
+            let command = make();
+            let waiting = worker.waiting.fetch_add(1, Ordering::Relaxed);
+            if waiting >= self.worker_queue && matches!(command, Command::Deliver(_)) {
+                worker.waiting.fetch_sub(1, Ordering::Relaxed);
+                if !worker.overflowed.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(
+                        waiting,
+                        "a worker cannot keep up; its connections are told to resume"
+                    );
+                    worker.waiting.fetch_add(1, Ordering::Relaxed);
+                    drop(worker.commands.send(Command::CloseAll(CloseReason::Resume)));
+                }
+                continue;
+            }
+            // a worker that has ended has no connections
+            drop(worker.commands.send(command));
+        }
+    }
+}

@@ -1,0 +1,194 @@
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError};
+
+use connexus_domain::{Event, SessionId, UserId};
+use rustc_hash::FxHashMap;
+use tokio::sync::mpsc;
+
+use super::{Audience, CloseReason, Command, Connection, Delivery, Hub, WorkerHandle};
+
+/// A connection as the hub sees it. Never blocks: what cannot be taken now is queued, dropped or ends the
+/// connection, as the gateway decides.
+pub trait Outlet {
+    /// Takes an event; `true` when it will be written.
+    fn deliver(&self, delivery: &Arc<Delivery>) -> bool;
+
+    /// Ends the connection.
+    fn close(&self, reason: CloseReason);
+}
+
+type Outlets = Vec<(Connection, Rc<dyn Outlet>)>;
+
+/// The connections of one worker thread. Stays on that thread.
+pub struct Worker {
+    hub: Arc<Hub>,
+    users: RefCell<FxHashMap<UserId, Outlets>>,
+}
+
+/// Keeps a connection attached; dropping it detaches.
+pub struct Registration {
+    worker: Rc<Worker>,
+    connection: Connection,
+}
+
+impl Worker {
+    /// Attaches this thread to the hub. The future hands events to the thread's connections and must be
+    /// run on this thread; it ends when the hub does.
+    pub fn attach(hub: &Arc<Hub>) -> (Rc<Self>, impl Future<Output = ()> + 'static) {
+        let (commands, receiver) = mpsc::unbounded_channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let overflowed = Arc::new(AtomicBool::new(false));
+        let handle = WorkerHandle {
+            commands,
+            waiting: Arc::clone(&waiting),
+            overflowed: Arc::clone(&overflowed),
+        };
+        hub.workers
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(handle);
+        let worker = Rc::new(Self {
+            hub: Arc::clone(hub),
+            users: RefCell::default(),
+        });
+        let run = Rc::clone(&worker).run(receiver, waiting, overflowed);
+        (worker, run)
+    }
+
+    /// Adds a connection: from now on it is told what happens.
+    pub fn connect(
+        self: &Rc<Self>,
+        connection: Connection,
+        outlet: Rc<dyn Outlet>,
+    ) -> Registration {
+        self.users
+            .borrow_mut()
+            .entry(connection.user_id)
+            .or_default()
+            .push((connection, outlet));
+        self.hub.presence.connected(connection.user_id);
+        Registration {
+            worker: Rc::clone(self),
+            connection,
+        }
+    }
+
+    async fn run(
+        self: Rc<Self>,
+        mut commands: mpsc::UnboundedReceiver<Command>,
+        waiting: Arc<AtomicUsize>,
+        overflowed: Arc<AtomicBool>,
+    ) {
+        const TURN: usize = 256;
+        let mut taken = Vec::with_capacity(TURN);
+        while commands.recv_many(&mut taken, TURN).await > 0 {
+            waiting.fetch_sub(taken.len(), Ordering::Relaxed);
+            for command in taken.drain(..) {
+                match command {
+                    Command::Deliver(delivery) => self.deliver(&delivery),
+                    Command::CloseSessions(sessions, user) => self.close_sessions(user, &sessions),
+                    Command::CloseAll(reason) => {
+                        overflowed.store(false, Ordering::Relaxed);
+                        self.close_all(reason);
+                    }
+                }
+            }
+            // lets the writers of this thread flush before the next turn
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn deliver(&self, delivery: &Arc<Delivery>) {
+        let users = self.users.borrow();
+        let noted = match delivery.event() {
+            Event::MessageCreated(message) => Some(message),
+            _ => None,
+        };
+        let mut reached = Vec::new();
+        let mut handed = 0_u64;
+        let mut tell = |user: UserId, outlets: &Outlets| {
+            let mut any = false;
+            for (connection, outlet) in outlets {
+                if !delivery.excludes(connection.id) && outlet.deliver(delivery) {
+                    handed += 1;
+                    any = true;
+                }
+            }
+            if any && noted.is_some_and(|message| message.sender_id != user) {
+                reached.push(user);
+            }
+        };
+        match delivery.audience() {
+            Audience::One(user) => {
+                if let Some(outlets) = users.get(user) {
+                    tell(*user, outlets);
+                }
+            }
+            // the shorter of the two lists is walked, the other looked up
+            Audience::Many(members) if users.len() < members.len() => {
+                for (user, outlets) in users
+                    .iter()
+                    .filter(|(user, _)| members.binary_search(user).is_ok())
+                {
+                    tell(*user, outlets);
+                }
+            }
+            Audience::Many(members) => {
+                for user in members.iter() {
+                    if let Some(outlets) = users.get(user) {
+                        tell(*user, outlets);
+                    }
+                }
+            }
+        }
+        metrics::counter!("connexus_deliveries_total").increment(handed);
+        if let Some(message) = noted {
+            self.hub.receipts.delivered(message, &reached);
+        }
+    }
+
+    /// Outlets are called without the list borrowed: closing may detach.
+    fn close_sessions(&self, user: UserId, sessions: &[SessionId]) {
+        let closing: Outlets = self
+            .users
+            .borrow()
+            .get(&user)
+            .into_iter()
+            .flatten()
+            .filter(|(connection, _)| sessions.contains(&connection.session_id))
+            .cloned()
+            .collect();
+        for (connection, outlet) in closing {
+            let told = Event::SessionRevoked {
+                session_id: connection.session_id,
+            };
+            outlet.deliver(&Arc::new(Delivery::new(told, Audience::One(user))));
+            outlet.close(CloseReason::SessionRevoked);
+        }
+    }
+
+    fn close_all(&self, reason: CloseReason) {
+        let closing: Outlets = self.users.borrow().values().flatten().cloned().collect();
+        for (_, outlet) in closing {
+            outlet.close(reason);
+        }
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let mut users = self.worker.users.borrow_mut();
+        if let Some(outlets) = users.get_mut(&self.connection.user_id) {
+            outlets.retain(|(connection, _)| connection.id != self.connection.id);
+            if outlets.is_empty() {
+                users.remove(&self.connection.user_id);
+            }
+        }
+        self.worker
+            .hub
+            .presence
+            .disconnected(self.connection.user_id);
+    }
+}

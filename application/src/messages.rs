@@ -1,0 +1,306 @@
+//! Messages and reactions.
+
+use std::sync::Arc;
+
+use connexus_domain::message::Changed;
+use connexus_domain::ports::{HistoryRange, MessageSearch};
+use connexus_domain::terms;
+use connexus_domain::{
+    AttachmentId, ClientId, ConversationId, Emoji, Entity, Error, Event, Limit, Message,
+    MessageBody, MessageId, MessageKind, NewMessage, Page, Result, Seq, UserId,
+};
+
+use crate::Actor;
+use crate::auth::collect;
+use crate::context::Context;
+pub use crate::lanes::Sent;
+
+/// A message to send, as it came in.
+#[derive(Debug, Clone, Default)]
+pub struct SendMessage {
+    /// The words.
+    pub body: Option<String>,
+    /// What it carries; text when absent.
+    pub kind: Option<MessageKind>,
+    /// Files to attach.
+    pub attachment_ids: Vec<AttachmentId>,
+    /// The message it answers.
+    pub reply_to: Option<MessageId>,
+    /// The message whose thread it goes to.
+    pub thread_id: Option<MessageId>,
+    /// The sender's own key.
+    pub client_id: Option<String>,
+}
+
+/// What to look for in messages, as it came in.
+#[derive(Debug, Clone, Default)]
+pub struct SearchMessages {
+    /// The words.
+    pub query: String,
+    /// Only in this conversation.
+    pub conversation_id: Option<ConversationId>,
+    /// Only by this sender.
+    pub sender_id: Option<UserId>,
+    /// Only before this message.
+    pub before: Option<MessageId>,
+}
+
+/// Messages and reactions.
+pub struct Messages {
+    context: Arc<Context>,
+}
+
+impl Messages {
+    pub(crate) fn new(context: Arc<Context>) -> Self {
+        Self { context }
+    }
+
+    /// Sends a message. Answers when it is durable, never before.
+    pub async fn send(
+        &self,
+        actor: &Actor,
+        id: ConversationId,
+        input: SendMessage,
+    ) -> Result<Sent> {
+        let context = &self.context;
+        let new = self.checked(actor, id, input)?;
+        let roster = context.rosters.of_member(id, actor.user_id).await?;
+        if let Some(peer) = roster.peer_of(actor.user_id) {
+            context.check_not_blocked(actor.user_id, peer).await?;
+        }
+        context.lanes.send(new, actor.connection_id).await
+    }
+
+    fn checked(&self, actor: &Actor, id: ConversationId, input: SendMessage) -> Result<NewMessage> {
+        let mut wrong = Vec::new();
+        let body = match input.body.as_deref() {
+            None | Some("") => None,
+            Some(body) => collect(&mut wrong, MessageBody::parse(body))?,
+        };
+        let body_was_wrong = !wrong.is_empty();
+        let client_id = match input.client_id.as_deref() {
+            Some(key) => collect(&mut wrong, ClientId::parse(key))?,
+            None => None,
+        };
+        if !input.attachment_ids.is_empty() {
+            collect(
+                &mut wrong,
+                Err::<(), _>(Error::invalid(
+                    "attachment_ids",
+                    "there is no such attachment",
+                )),
+            )?;
+        }
+        let new = NewMessage {
+            id: MessageId::from_uuid(self.context.ids.next()),
+            conversation_id: id,
+            sender_id: actor.user_id,
+            kind: input.kind.unwrap_or(MessageKind::Text),
+            body,
+            attachments: input.attachment_ids,
+            reply_to: input.reply_to,
+            thread_id: input.thread_id,
+            client_id,
+            at: self.context.now(),
+        };
+        if !body_was_wrong {
+            collect(&mut wrong, new.check())?;
+        }
+        if wrong.is_empty() {
+            Ok(new)
+        } else {
+            Err(Error::Invalid(wrong))
+        }
+    }
+
+    /// A message that the asker may see.
+    pub async fn get(&self, actor: &Actor, id: MessageId) -> Result<Message> {
+        self.context.visible_message(id, actor.user_id).await
+    }
+
+    /// Changes a message's words.
+    pub async fn edit(&self, actor: &Actor, id: MessageId, body: &str) -> Result<Message> {
+        let body = MessageBody::parse(body)?;
+        self.change(
+            actor,
+            id,
+            async move |context, by| {
+                context
+                    .storage
+                    .messages()
+                    .edit(id, by, &body, context.now())
+                    .await
+            },
+            Event::MessageEdited,
+        )
+        .await
+    }
+
+    /// Makes a message a tombstone.
+    pub async fn delete(&self, actor: &Actor, id: MessageId) -> Result<Message> {
+        self.change(
+            actor,
+            id,
+            async move |context, by| {
+                context
+                    .storage
+                    .messages()
+                    .delete(id, by, context.now())
+                    .await
+            },
+            Event::MessageDeleted,
+        )
+        .await
+    }
+
+    /// Reacts to a message.
+    pub async fn react(&self, actor: &Actor, id: MessageId, emoji: &str) -> Result<Message> {
+        let (emoji, by) = (Emoji::parse(emoji)?, actor.user_id);
+        self.change(
+            actor,
+            id,
+            async move |context, by| {
+                context
+                    .storage
+                    .messages()
+                    .add_reaction(id, by, &emoji, context.now())
+                    .await
+            },
+            move |message| Event::ReactionUpdated { message, by },
+        )
+        .await
+    }
+
+    /// Takes a reaction back.
+    pub async fn unreact(&self, actor: &Actor, id: MessageId, emoji: &str) -> Result<Message> {
+        let (emoji, by) = (Emoji::parse(emoji)?, actor.user_id);
+        self.change(
+            actor,
+            id,
+            async move |context, by| {
+                context
+                    .storage
+                    .messages()
+                    .remove_reaction(id, by, &emoji)
+                    .await
+            },
+            move |message| Event::ReactionUpdated { message, by },
+        )
+        .await
+    }
+
+    /// Changes a visible message in its conversation's lane, and tells the members if it is another now.
+    async fn change<W, F>(
+        &self,
+        actor: &Actor,
+        id: MessageId,
+        work: W,
+        event: impl FnOnce(Message) -> Event + Send + 'static,
+    ) -> Result<Message>
+    where
+        W: FnOnce(Arc<Context>, UserId) -> F + Send + 'static,
+        F: Future<Output = Result<Changed>> + Send + 'static,
+    {
+        let visible = self.context.visible_message(id, actor.user_id).await?;
+        let (context, actor) = (Arc::clone(&self.context), actor.clone());
+        self.context
+            .lanes
+            .in_order(visible.conversation_id, async move {
+                let Changed { message, changed } =
+                    work(Arc::clone(&context), actor.user_id).await?;
+                if changed {
+                    context.tell_change(event(message.clone()), &actor).await?;
+                }
+                Ok(message)
+            })
+            .await
+    }
+
+    /// Part of the history of one of the asker's conversations.
+    pub async fn history(
+        &self,
+        actor: &Actor,
+        id: ConversationId,
+        range: HistoryRange,
+        limit: Limit,
+    ) -> Result<Vec<Message>> {
+        let (_, access) = self.context.member_access(id, actor.user_id).await?;
+        self.context
+            .storage
+            .messages()
+            .history(access.conversation_id(), range, limit)
+            .await
+    }
+
+    /// The messages in a message's thread with a seq above `after`, oldest first.
+    pub async fn thread(
+        &self,
+        actor: &Actor,
+        root: MessageId,
+        after: Seq,
+        limit: Limit,
+    ) -> Result<Page<Message, Seq>> {
+        let root = self.context.visible_message(root, actor.user_id).await?;
+        let one_more = Limit::of(u32::try_from(limit.and_one()).unwrap_or(Limit::MAX));
+        let items = self
+            .context
+            .storage
+            .messages()
+            .thread(root.id, after, one_more)
+            .await?;
+        Ok(Page::cut(items, limit, |message| message.seq))
+    }
+
+    /// Live messages in the asker's conversations that have all the words, newest first.
+    pub async fn search(
+        &self,
+        actor: &Actor,
+        input: &SearchMessages,
+        limit: Limit,
+    ) -> Result<Page<Message, MessageId>> {
+        if input.query.chars().count() > 200 {
+            return Err(Error::invalid("q", "must have at most 200 characters"));
+        }
+        let query = terms::query(&input.query)
+            .ok_or_else(|| Error::invalid("q", "must have a word to look for"))?;
+        if let Some(id) = input.conversation_id {
+            self.context.member_access(id, actor.user_id).await?;
+        }
+        let search = MessageSearch {
+            viewer: actor.user_id,
+            query,
+            conversation_id: input.conversation_id,
+            sender_id: input.sender_id,
+            before: input.before,
+            limit,
+        };
+        self.context.storage.messages().search(&search).await
+    }
+
+    /// The message that a read watermark names by its id: its seq.
+    pub async fn seq_of(
+        &self,
+        actor: &Actor,
+        conversation: ConversationId,
+        id: MessageId,
+    ) -> Result<Seq> {
+        let message = self.context.visible_message(id, actor.user_id).await?;
+        if message.conversation_id != conversation {
+            return Err(Error::NotFound(Entity::Message));
+        }
+        Ok(message.seq)
+    }
+}
+
+impl Context {
+    async fn tell_change(&self, event: Event, actor: &Actor) -> Result<()> {
+        let Some(id) = event.conversation_id() else {
+            return Ok(());
+        };
+        let roster = self.rosters.get(id).await?;
+        let audience = crate::hub::Audience::Many(Arc::clone(&roster.members));
+        self.hub
+            .publish(crate::hub::Delivery::new(event, audience).except(actor.connection_id));
+        Ok(())
+    }
+}

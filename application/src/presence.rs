@@ -1,0 +1,261 @@
+//! Who is here. A user is online while a connection is open, plus a short grace that hides a reconnect.
+//! Changes are gathered and pushed once a second, to those who share a conversation.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use connexus_domain::event::PresenceChange;
+use connexus_domain::{
+    Entity, Error, Event, Presence, Result, Status, Timestamp, UserId, UserPatch, Visibility, text,
+};
+use rustc_hash::FxHashMap;
+use tokio_util::sync::CancellationToken;
+
+use crate::Actor;
+use crate::context::Context;
+use crate::hub::{Audience, Delivery};
+use crate::users::Profile;
+
+/// How many connections each user has, over all threads.
+pub(crate) struct Registry {
+    users: Mutex<FxHashMap<UserId, Here>>,
+    dirty: Mutex<HashSet<UserId>>,
+}
+
+struct Here {
+    connections: usize,
+    /// Set by the sweep when it first sees that no connection is left.
+    gone_since: Option<Timestamp>,
+}
+
+impl Registry {
+    pub fn new() -> Self {
+        Self {
+            users: Mutex::default(),
+            dirty: Mutex::default(),
+        }
+    }
+
+    pub fn connected(&self, user: UserId) {
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = users.entry(user).or_insert_with(|| {
+            self.changed(user);
+            Here {
+                connections: 0,
+                gone_since: None,
+            }
+        });
+        here.connections += 1;
+        here.gone_since = None;
+        metrics::gauge!("connexus_connections").increment(1);
+    }
+
+    pub fn disconnected(&self, user: UserId) {
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(here) = users.get_mut(&user) {
+            here.connections = here.connections.saturating_sub(1);
+        }
+        metrics::gauge!("connexus_connections").decrement(1);
+    }
+
+    /// Whether the user is here, or was a moment ago.
+    pub fn is_connected(&self, user: UserId) -> bool {
+        self.users
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains_key(&user)
+    }
+
+    /// The user's presence is to be told again.
+    pub fn changed(&self, user: UserId) {
+        self.dirty
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(user);
+    }
+
+    fn take_changed(&self) -> Vec<UserId> {
+        std::mem::take(&mut *self.dirty.lock().unwrap_or_else(PoisonError::into_inner))
+            .into_iter()
+            .collect()
+    }
+
+    /// Those who have been gone for longer than `grace`, and since when; they are offline from now on.
+    fn sweep(&self, now: Timestamp, grace: std::time::Duration) -> Vec<(UserId, Timestamp)> {
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gone = Vec::new();
+        users.retain(|user, here| {
+            if here.connections > 0 {
+                return true;
+            }
+            let since = *here.gone_since.get_or_insert(now);
+            let over = now.since(since) >= grace;
+            if over {
+                gone.push((*user, since));
+            }
+            !over
+        });
+        drop(users);
+        for (user, _) in &gone {
+            self.changed(*user);
+        }
+        gone
+    }
+
+    /// Everybody who is here, with the time of this call: for the last-seen times at shutdown.
+    fn everybody(&self, now: Timestamp) -> Vec<(UserId, Timestamp)> {
+        let users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        users
+            .iter()
+            .map(|(user, here)| (*user, here.gone_since.unwrap_or(now)))
+            .collect()
+    }
+}
+
+/// Finds out who went, and tells who came, went, or is shown differently.
+pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
+    let settings = &context.settings.presence;
+    let mut tick = tokio::time::interval(settings.push_interval);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // last-seen times that could not be written yet
+    let mut unwritten: HashMap<UserId, Timestamp> = HashMap::new();
+    while !stop.is_cancelled() {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = tick.tick() => {}
+        }
+        unwritten.extend(context.presence.sweep(context.now(), settings.grace));
+        if stop.is_cancelled() {
+            unwritten.extend(context.presence.everybody(context.now()));
+        }
+        write_last_seen(&context, &mut unwritten).await;
+        let changed = context.presence.take_changed();
+        if changed.is_empty() {
+            continue;
+        }
+        if let Err(error) = push(&context, &changed).await {
+            tracing::warn!(%error, users = changed.len(), "presence could not be told yet");
+            for user in changed {
+                context.presence.changed(user);
+            }
+        }
+    }
+}
+
+async fn write_last_seen(context: &Context, unwritten: &mut HashMap<UserId, Timestamp>) {
+    if unwritten.is_empty() {
+        return;
+    }
+    let seen: Vec<_> = unwritten.iter().map(|(user, at)| (*user, *at)).collect();
+    match context.storage.users().touch_last_seen(&seen).await {
+        Ok(()) => unwritten.clear(),
+        Err(error) => {
+            tracing::warn!(%error, users = seen.len(), "last-seen times could not be written yet");
+        }
+    }
+}
+
+async fn push(context: &Context, changed: &[UserId]) -> Result<()> {
+    /// Users per query: keeps each of them short.
+    const CHUNK: usize = 200;
+    for chunk in changed.chunks(CHUNK) {
+        let max = context.settings.presence.max_members;
+        let pairs = context
+            .storage
+            .conversations()
+            .peers(chunk, Some(max))
+            .await?;
+        let mut watchers: HashMap<UserId, Vec<UserId>> = HashMap::new();
+        for (user, peer) in pairs
+            .into_iter()
+            .filter(|(_, peer)| context.presence.is_connected(*peer))
+        {
+            watchers.entry(user).or_default().push(peer);
+        }
+        for user in context.storage.users().get_many(chunk).await? {
+            let mut told = match user.privacy.presence {
+                Visibility::Nobody => Vec::new(),
+                Visibility::Everyone | Visibility::Contacts => {
+                    watchers.remove(&user.id).unwrap_or_default()
+                }
+            };
+            told.push(user.id);
+            told.sort_unstable();
+            let profile = context.own_profile(user);
+            let event = Event::PresenceUpdated(PresenceChange {
+                user_id: profile.user.id,
+                presence: profile.presence,
+                status_text: profile.user.status_text,
+                last_seen_at: profile.last_seen_at,
+            });
+            context
+                .hub
+                .publish(Delivery::new(event, Audience::Many(told.into())));
+        }
+    }
+    Ok(())
+}
+
+/// Who is here.
+pub struct PresenceService {
+    context: Arc<Context>,
+}
+
+impl PresenceService {
+    pub(crate) fn new(context: Arc<Context>) -> Self {
+        Self { context }
+    }
+
+    /// The asker wants to be shown so while connected. An empty text empties the line beside the status.
+    pub async fn set_status(
+        &self,
+        actor: &Actor,
+        status: Status,
+        status_text: Option<&str>,
+    ) -> Result<Profile> {
+        let status_text = match status_text {
+            Some(line) => Some(text::optional_line(
+                "status_text",
+                line,
+                connexus_domain::user::STATUS_TEXT_MAX,
+            )?),
+            None => None,
+        };
+        let patch = UserPatch {
+            status: Some(status),
+            status_text,
+            ..UserPatch::default()
+        };
+        let user = self
+            .context
+            .storage
+            .users()
+            .update(actor.user_id, &patch, self.context.now())
+            .await?;
+        let user = user.ok_or(Error::NotFound(Entity::User))?;
+        self.context.presence.changed(user.id);
+        Ok(self.context.own_profile(user))
+    }
+
+    /// Those who are online among those with whom the asker shares a conversation, in the order of their ids.
+    pub async fn online(&self, actor: &Actor) -> Result<Vec<Profile>> {
+        let pairs = self
+            .context
+            .storage
+            .conversations()
+            .peers(&[actor.user_id], None)
+            .await?;
+        let here: Vec<UserId> = pairs
+            .into_iter()
+            .map(|(_, peer)| peer)
+            .filter(|peer| self.context.presence.is_connected(*peer))
+            .collect();
+        let found = self.context.contact_profiles(actor.user_id, &here).await?;
+        let mut online: Vec<Profile> = found
+            .into_values()
+            .filter(|profile| profile.presence != Presence::Offline)
+            .collect();
+        online.sort_unstable_by_key(|profile| profile.user.id);
+        Ok(online)
+    }
+}

@@ -1,0 +1,327 @@
+//! Delivered and read: gathered per member, written together, then told.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use connexus_domain::{
+    ConversationId, Denial, Error, Event, Limit, Message, Page, Receipt, Result, Seq, UserId,
+    WatermarkAdvance,
+};
+use tokio::sync::{Notify, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::Actor;
+use crate::context::Context;
+use crate::hub::{Audience, Delivery};
+
+/// Watermarks that wait to be written.
+#[derive(Default)]
+pub(crate) struct Pending {
+    gathered: Mutex<Gathered>,
+    /// Something is there; it may gather a little longer.
+    some: Notify,
+    /// Somebody waits for it.
+    urgent: Notify,
+}
+
+#[derive(Default)]
+struct Gathered {
+    marks: HashMap<(ConversationId, UserId), Mark>,
+    waiting: Vec<Waiting>,
+}
+
+#[derive(Default)]
+struct Mark {
+    delivered: Seq,
+    read: Seq,
+    /// Who sent what was delivered: they are told.
+    senders: Vec<UserId>,
+}
+
+struct Waiting {
+    conversation_id: ConversationId,
+    user_id: UserId,
+    reply: oneshot::Sender<Result<Option<Receipt>>>,
+}
+
+impl Pending {
+    /// A message was handed to connections of these users.
+    pub fn delivered(&self, message: &Message, users: &[UserId]) {
+        if users.is_empty() {
+            return;
+        }
+        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        for user in users {
+            let mark = gathered
+                .marks
+                .entry((message.conversation_id, *user))
+                .or_default();
+            mark.delivered = mark.delivered.max(message.seq);
+            if !mark.senders.contains(&message.sender_id) {
+                mark.senders.push(message.sender_id);
+            }
+        }
+        drop(gathered);
+        self.some.notify_one();
+    }
+
+    fn read(
+        &self,
+        conversation_id: ConversationId,
+        user_id: UserId,
+        seq: Seq,
+    ) -> oneshot::Receiver<Result<Option<Receipt>>> {
+        let (reply, answer) = oneshot::channel();
+        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mark = gathered
+            .marks
+            .entry((conversation_id, user_id))
+            .or_default();
+        mark.read = mark.read.max(seq);
+        gathered.waiting.push(Waiting {
+            conversation_id,
+            user_id,
+            reply,
+        });
+        drop(gathered);
+        self.urgent.notify_one();
+        answer
+    }
+
+    fn take(&self) -> Gathered {
+        std::mem::take(&mut *self.gathered.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts back what could not be written.
+    fn put_back(&self, marks: HashMap<(ConversationId, UserId), Mark>) {
+        /// With the database gone for long, forgetting a delivered mark costs a status, no message.
+        const MOST: usize = 1_000_000;
+        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, old) in marks {
+            if gathered.marks.len() >= MOST {
+                break;
+            }
+            let mark = gathered.marks.entry(key).or_default();
+            mark.delivered = mark.delivered.max(old.delivered);
+            mark.read = mark.read.max(old.read);
+            mark.senders.extend(old.senders);
+            mark.senders.sort_unstable();
+            mark.senders.dedup();
+        }
+    }
+}
+
+/// Writes what has gathered: reads at once, deliveries after a moment.
+pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
+    let pending = Arc::clone(&context.pending_receipts);
+    while !stop.is_cancelled() {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = pending.urgent.notified() => {}
+            () = async {
+                pending.some.notified().await;
+                tokio::time::sleep(context.settings.delivery.receipt_flush).await;
+            } => {}
+        }
+        if !flush(&context).await {
+            // the database is away: what waits is kept
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(std::time::Duration::from_secs(1)) => {}
+            }
+            pending.some.notify_one();
+        }
+    }
+    flush(&context).await;
+}
+
+async fn flush(context: &Context) -> bool {
+    let Gathered { marks, waiting } = context.pending_receipts.take();
+    if marks.is_empty() {
+        return true;
+    }
+    let batch: Vec<WatermarkAdvance> = marks
+        .iter()
+        .map(|((conversation_id, user_id), mark)| WatermarkAdvance {
+            conversation_id: *conversation_id,
+            user_id: *user_id,
+            delivered_seq: mark.delivered,
+            read_seq: mark.read,
+        })
+        .collect();
+    metrics::histogram!("connexus_receipts_batch_size")
+        .record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
+    match context
+        .storage
+        .receipts()
+        .advance(&batch, context.now())
+        .await
+    {
+        Ok(moved) => {
+            let moved: HashMap<_, _> = moved
+                .into_iter()
+                .map(|r| ((r.conversation_id, r.user_id), r))
+                .collect();
+            for wait in waiting {
+                let receipt = moved.get(&(wait.conversation_id, wait.user_id)).copied();
+                drop(wait.reply.send(Ok(receipt)));
+            }
+            let silent = context
+                .silent_readers(moved.keys().map(|(_, user)| *user).collect())
+                .await;
+            for (key, receipt) in &moved {
+                if let Some(mark) = marks.get(key) {
+                    tell(context, *receipt, mark, silent.contains(&receipt.user_id)).await;
+                }
+            }
+            true
+        }
+        Err(error) => {
+            tracing::warn!(%error, receipts = batch.len(), "receipts could not be written yet");
+            for wait in waiting {
+                drop(wait.reply.send(Err(error.clone())));
+            }
+            context.pending_receipts.put_back(marks);
+            false
+        }
+    }
+}
+
+/// What somebody read is told to the whole conversation if it is not too big, what somebody received to
+/// the senders alone, and all that was read to the reader's own devices.
+async fn tell(context: &Context, receipt: Receipt, mark: &Mark, silent: bool) {
+    let Ok(roster) = context.rosters.get(receipt.conversation_id).await else {
+        return;
+    };
+    let publish = |receipt, audience| {
+        context
+            .hub
+            .publish(Delivery::new(Event::ReceiptUpdated(receipt), audience));
+    };
+    let big = roster.members.len() > context.settings.delivery.chatter_max_members;
+    match (mark.read > 0, big || silent) {
+        (true, false) => publish(receipt, Audience::Many(Arc::clone(&roster.members))),
+        (true, true) => publish(receipt, Audience::One(receipt.user_id)),
+        (false, _) if big => {}
+        (false, _) => {
+            let seen = if silent {
+                Receipt {
+                    read_seq: 0,
+                    read_at: None,
+                    ..receipt
+                }
+            } else {
+                receipt
+            };
+            for sender in &mark.senders {
+                publish(seen, Audience::One(*sender));
+            }
+        }
+    }
+}
+
+impl Context {
+    /// Those of the users who do not tell what they have read.
+    async fn silent_readers(&self, users: Vec<UserId>) -> HashSet<UserId> {
+        let mut silent = HashSet::new();
+        let mut unknown = Vec::new();
+        for user in users {
+            match self.silent.get(&user).await {
+                Some(true) => {
+                    silent.insert(user);
+                }
+                Some(false) => {}
+                None => unknown.push(user),
+            }
+        }
+        if unknown.is_empty() {
+            return silent;
+        }
+        match self.storage.users().get_many(&unknown).await {
+            Ok(found) => {
+                for user in found {
+                    self.silent
+                        .insert(user.id, !user.privacy.read_receipts)
+                        .await;
+                    if !user.privacy.read_receipts {
+                        silent.insert(user.id);
+                    }
+                }
+            }
+            // better to tell nobody than to tell what was to be kept
+            Err(_) => silent.extend(unknown),
+        }
+        silent
+    }
+}
+
+/// Delivered and read.
+pub struct Receipts {
+    context: Arc<Context>,
+}
+
+impl Receipts {
+    pub(crate) fn new(context: Arc<Context>) -> Self {
+        Self { context }
+    }
+
+    /// The asker has read up to `seq`; what is higher than the newest message counts as that.
+    pub async fn read(&self, actor: &Actor, id: ConversationId, seq: Seq) -> Result<Receipt> {
+        if seq < 0 {
+            return Err(Error::invalid("seq", "must not be negative"));
+        }
+        self.context.rosters.of_member(id, actor.user_id).await?;
+        let answer = self.context.pending_receipts.read(id, actor.user_id, seq);
+        let moved = answer.await.unwrap_or(Ok(None))?;
+        if let Some(receipt) = moved {
+            return Ok(receipt);
+        }
+        // it had been read before
+        let found = self
+            .context
+            .storage
+            .conversations()
+            .find_with_member(id, actor.user_id)
+            .await?;
+        let member = found
+            .and_then(|(_, member)| member)
+            .ok_or(Error::Forbidden(Denial::NotMember))?;
+        Ok(member.receipt())
+    }
+
+    /// The receipts of one of the asker's conversations. Who does not tell what was read shows only what
+    /// was delivered.
+    pub async fn list(
+        &self,
+        actor: &Actor,
+        id: ConversationId,
+        after: Option<UserId>,
+        limit: Limit,
+    ) -> Result<Page<Receipt, UserId>> {
+        let (_, access) = self.context.member_access(id, actor.user_id).await?;
+        let page = self
+            .context
+            .storage
+            .receipts()
+            .list(access.conversation_id(), after, limit)
+            .await?;
+        let ids: Vec<UserId> = page.items.iter().map(|receipt| receipt.user_id).collect();
+        let users = self.context.storage.users().get_many(&ids).await?;
+        let silent: Vec<UserId> = users
+            .iter()
+            .filter(|user| !user.privacy.read_receipts && user.id != actor.user_id)
+            .map(|u| u.id)
+            .collect();
+        Ok(page.map(|receipt| {
+            if silent.contains(&receipt.user_id) {
+                Receipt {
+                    read_seq: 0,
+                    read_at: None,
+                    ..receipt
+                }
+            } else {
+                receipt
+            }
+        }))
+    }
+}

@@ -1,0 +1,173 @@
+//! Who writes: told at most every three seconds, over by itself after seven, never stored.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use connexus_domain::{ConversationId, Event, Message, Result, Timestamp, UserId};
+use tokio_util::sync::CancellationToken;
+
+use crate::Actor;
+use crate::context::Context;
+use crate::hub::{Audience, Delivery};
+use crate::roster::Roster;
+
+/// At most one start per user and conversation in this time.
+const QUIET: Duration = Duration::from_secs(3);
+/// Without another start, typing ends by itself after this time.
+const EXPIRY: Duration = Duration::from_secs(7);
+/// Beyond this number of people who write at once, starts are not told any more.
+const MOST: usize = 200_000;
+
+/// Who writes where, since when.
+#[derive(Default)]
+pub(crate) struct Typists {
+    since: Mutex<HashMap<(ConversationId, UserId), Timestamp>>,
+}
+
+impl Typists {
+    /// Whether this start is to be told.
+    fn start(&self, key: (ConversationId, UserId), now: Timestamp) -> bool {
+        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        if since.get(&key).is_some_and(|last| now.since(*last) < QUIET) || since.len() >= MOST {
+            return false;
+        }
+        since.insert(key, now);
+        true
+    }
+
+    /// Whether there is anything to end.
+    fn stop(&self, key: (ConversationId, UserId)) -> bool {
+        self.since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&key)
+            .is_some()
+    }
+
+    fn expired(&self, now: Timestamp) -> Vec<(ConversationId, UserId)> {
+        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        let over: Vec<_> = since
+            .iter()
+            .filter(|(_, start)| now.since(**start) >= EXPIRY)
+            .map(|(key, _)| *key)
+            .collect();
+        for key in &over {
+            since.remove(key);
+        }
+        over
+    }
+
+    /// Who has sent a message writes no more.
+    pub fn sent(&self, context: &Context, message: &Message, roster: &Roster) {
+        if self.stop((message.conversation_id, message.sender_id)) {
+            tell(
+                context,
+                roster,
+                message.conversation_id,
+                message.sender_id,
+                false,
+                None,
+            );
+        }
+    }
+}
+
+/// Ends what nobody has ended.
+pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(Duration::from_millis(500));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        for (conversation_id, user_id) in context.typists.expired(context.now()) {
+            // who cannot be told now will not see it for longer than its own expiry
+            if let Ok(roster) = context.rosters.get(conversation_id).await {
+                tell(&context, &roster, conversation_id, user_id, false, None);
+            }
+        }
+    }
+}
+
+fn tell(
+    context: &Context,
+    roster: &Roster,
+    conversation_id: ConversationId,
+    user_id: UserId,
+    typing: bool,
+    origin: Option<connexus_domain::ConnectionId>,
+) {
+    let event = Event::Typing {
+        conversation_id,
+        user_id,
+        typing,
+    };
+    let others: Arc<[UserId]> = roster
+        .members
+        .iter()
+        .copied()
+        .filter(|member| *member != user_id)
+        .collect();
+    context
+        .hub
+        .publish(Delivery::new(event, Audience::Many(others)).except(origin));
+}
+
+/// Who writes.
+pub struct Typing {
+    context: Arc<Context>,
+}
+
+impl Typing {
+    pub(crate) fn new(context: Arc<Context>) -> Self {
+        Self { context }
+    }
+
+    /// The asker writes. In big conversations nobody is told.
+    pub async fn start(&self, actor: &Actor, id: ConversationId) -> Result<()> {
+        let roster = self.roster(actor, id).await?;
+        let small = roster.members.len() <= self.context.settings.delivery.chatter_max_members;
+        if small
+            && self
+                .context
+                .typists
+                .start((id, actor.user_id), self.context.now())
+        {
+            tell(
+                &self.context,
+                &roster,
+                id,
+                actor.user_id,
+                true,
+                actor.connection_id,
+            );
+        }
+        Ok(())
+    }
+
+    /// The asker stopped writing.
+    pub async fn stop(&self, actor: &Actor, id: ConversationId) -> Result<()> {
+        let roster = self.roster(actor, id).await?;
+        if self.context.typists.stop((id, actor.user_id)) {
+            tell(
+                &self.context,
+                &roster,
+                id,
+                actor.user_id,
+                false,
+                actor.connection_id,
+            );
+        }
+        Ok(())
+    }
+
+    async fn roster(&self, actor: &Actor, id: ConversationId) -> Result<Arc<Roster>> {
+        let roster = self.context.rosters.of_member(id, actor.user_id).await?;
+        if let Some(peer) = roster.peer_of(actor.user_id) {
+            self.context.check_not_blocked(actor.user_id, peer).await?;
+        }
+        Ok(roster)
+    }
+}

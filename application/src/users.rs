@@ -1,0 +1,271 @@
+//! Profiles and search of users.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use connexus_domain::user::{BIO_MAX, DISPLAY_NAME_MAX, STATUS_TEXT_MAX};
+use connexus_domain::{
+    Entity, Error, Limit, Page, Presence, Privacy, Result, Status, Timestamp, User, UserId,
+    UserPatch, Username, Visibility, text,
+};
+
+use crate::Actor;
+use crate::auth::collect;
+use crate::context::Context;
+
+/// A user as somebody may see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// The account. Take status and `last_seen_at` from beside it, not from in it.
+    pub user: User,
+    /// How the user appears to the one who looks.
+    pub presence: Presence,
+    /// When the user's last connection went, if the one who looks may know.
+    pub last_seen_at: Option<Timestamp>,
+}
+
+/// A change of the asker's own account, as it came in; `Some(None)` or an empty text empties a field.
+#[derive(Debug, Clone, Default)]
+pub struct ProfileChange {
+    /// Another username.
+    pub username: Option<String>,
+    /// Another display name.
+    pub display_name: Option<String>,
+    /// Another or no picture.
+    pub avatar_url: Option<Option<String>>,
+    /// Another or no bio.
+    pub bio: Option<Option<String>>,
+    /// Another chosen status.
+    pub status: Option<Status>,
+    /// Another or no status text.
+    pub status_text: Option<Option<String>>,
+    /// Other privacy settings; those not named stay.
+    pub privacy: PrivacyChange,
+}
+
+/// A change of privacy settings.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PrivacyChange {
+    /// Who sees status and `last_seen_at`.
+    pub presence: Option<Visibility>,
+    /// Whether others are told what the user has read.
+    pub read_receipts: Option<bool>,
+    /// Whether the user is found by search.
+    pub searchable: Option<bool>,
+}
+
+impl PrivacyChange {
+    fn apply(self, privacy: Privacy) -> Option<Privacy> {
+        let changed = Privacy {
+            presence: self.presence.unwrap_or(privacy.presence),
+            read_receipts: self.read_receipts.unwrap_or(privacy.read_receipts),
+            searchable: self.searchable.unwrap_or(privacy.searchable),
+        };
+        (changed != privacy).then_some(changed)
+    }
+}
+
+/// Profiles and search of users.
+pub struct Users {
+    context: Arc<Context>,
+}
+
+impl Users {
+    pub(crate) fn new(context: Arc<Context>) -> Self {
+        Self { context }
+    }
+
+    /// The asker's own account.
+    pub async fn me(&self, actor: &Actor) -> Result<Profile> {
+        let user = self.context.storage.users().get(actor.user_id).await?;
+        Ok(self
+            .context
+            .own_profile(user.ok_or(Error::NotFound(Entity::User))?))
+    }
+
+    /// Somebody's account, as the asker may see it.
+    pub async fn get(&self, actor: &Actor, id: UserId) -> Result<Profile> {
+        let user = self
+            .context
+            .storage
+            .users()
+            .get(id)
+            .await?
+            .ok_or(Error::NotFound(Entity::User))?;
+        self.context.profile(actor.user_id, user).await
+    }
+
+    /// Changes the asker's own account.
+    pub async fn update(&self, actor: &Actor, change: ProfileChange) -> Result<Profile> {
+        let users = self.context.storage.users();
+        let before = users
+            .get(actor.user_id)
+            .await?
+            .ok_or(Error::NotFound(Entity::User))?;
+        let patch = checked(change, before.privacy)?;
+        if patch.is_empty() {
+            return Ok(self.context.own_profile(before));
+        }
+        let told = patch.status.is_some() || patch.status_text.is_some() || patch.privacy.is_some();
+        let user = users
+            .update(actor.user_id, &patch, self.context.now())
+            .await?;
+        let user = user.ok_or(Error::NotFound(Entity::User))?;
+        self.context.silent.invalidate(&user.id).await;
+        if told {
+            self.context.presence.changed(user.id);
+        }
+        Ok(self.context.own_profile(user))
+    }
+
+    /// Users whose username or display name starts with `query` (all, when it is absent).
+    pub async fn search(
+        &self,
+        actor: &Actor,
+        query: Option<&str>,
+        after: Option<UserId>,
+        limit: Limit,
+    ) -> Result<Page<Profile, UserId>> {
+        let query = query.map_or(Ok(None), |query| text::optional_line("query", query, 100))?;
+        let prefix = query.as_deref().unwrap_or_default();
+        let page = self
+            .context
+            .storage
+            .users()
+            .search(actor.user_id, prefix, after, limit)
+            .await?;
+        let mut items = Vec::with_capacity(page.items.len());
+        for user in page.items {
+            items.push(self.context.profile(actor.user_id, user).await?);
+        }
+        Ok(Page {
+            items,
+            next: page.next,
+        })
+    }
+}
+
+impl Context {
+    /// A user as the user sees itself.
+    pub(crate) fn own_profile(&self, user: User) -> Profile {
+        let presence = self.presence_of(&user);
+        Profile {
+            last_seen_at: user.last_seen_at,
+            presence,
+            user,
+        }
+    }
+
+    /// A user as seen by one who shares a conversation with it.
+    pub(crate) fn contact_profile(&self, viewer: UserId, user: User) -> Profile {
+        if user.id != viewer && user.privacy.presence == Visibility::Nobody {
+            return hidden(user);
+        }
+        self.own_profile(user)
+    }
+
+    /// A user as seen by anybody.
+    pub(crate) async fn profile(&self, viewer: UserId, user: User) -> Result<Profile> {
+        let visible = user.id == viewer
+            || match user.privacy.presence {
+                Visibility::Everyone => true,
+                Visibility::Nobody => false,
+                Visibility::Contacts => {
+                    self.storage
+                        .conversations()
+                        .share_conversation(viewer, user.id)
+                        .await?
+                }
+            };
+        Ok(if visible {
+            self.own_profile(user)
+        } else {
+            hidden(user)
+        })
+    }
+
+    /// Users who share a conversation with `viewer`, by id.
+    pub(crate) async fn contact_profiles(
+        &self,
+        viewer: UserId,
+        ids: &[UserId],
+    ) -> Result<HashMap<UserId, Profile>> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let users = self.storage.users().get_many(ids).await?;
+        Ok(users
+            .into_iter()
+            .map(|user| (user.id, self.contact_profile(viewer, user)))
+            .collect())
+    }
+
+    fn presence_of(&self, user: &User) -> Presence {
+        if self.presence.is_connected(user.id) {
+            Presence::Connected(user.status)
+        } else {
+            Presence::Offline
+        }
+    }
+}
+
+fn hidden(user: User) -> Profile {
+    let user = User {
+        status_text: None,
+        ..user
+    };
+    Profile {
+        presence: Presence::Offline,
+        last_seen_at: None,
+        user,
+    }
+}
+
+fn checked(change: ProfileChange, privacy: Privacy) -> Result<UserPatch> {
+    let mut wrong = Vec::new();
+    let patch = UserPatch {
+        username: match change.username {
+            Some(name) => collect(&mut wrong, Username::parse(&name))?,
+            None => None,
+        },
+        display_name: match change.display_name {
+            Some(name) => collect(
+                &mut wrong,
+                text::line("display_name", &name, DISPLAY_NAME_MAX),
+            )?,
+            None => None,
+        },
+        avatar_url: match change.avatar_url {
+            Some(link) => collect(
+                &mut wrong,
+                text::optional_link("avatar_url", link.as_deref().unwrap_or_default()),
+            )?,
+            None => None,
+        },
+        bio: match change.bio {
+            Some(bio) => collect(
+                &mut wrong,
+                text::optional_block("bio", bio.as_deref().unwrap_or_default(), BIO_MAX),
+            )?,
+            None => None,
+        },
+        status: change.status,
+        status_text: match change.status_text {
+            Some(line) => collect(
+                &mut wrong,
+                text::optional_line(
+                    "status_text",
+                    line.as_deref().unwrap_or_default(),
+                    STATUS_TEXT_MAX,
+                ),
+            )?,
+            None => None,
+        },
+        privacy: change.privacy.apply(privacy),
+    };
+    if wrong.is_empty() {
+        Ok(patch)
+    } else {
+        Err(Error::Invalid(wrong))
+    }
+}
