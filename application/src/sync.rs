@@ -74,6 +74,12 @@ impl Sync {
         if limit == Some(0) {
             return Err(Error::invalid("limit", "must be at least 1"));
         }
+        if known.len() > KNOWN_MAX {
+            return Err(Error::invalid(
+                "conversations",
+                format!("must be at most {KNOWN_MAX}"),
+            ));
+        }
         let limit = limit
             .unwrap_or(settings.max_changes)
             .min(settings.max_changes) as usize;
