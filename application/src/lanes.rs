@@ -33,6 +33,16 @@ pub struct Sent {
     pub duplicate: bool,
 }
 
+/// A message in line; answers when it is durable, never before.
+pub struct Ticket(oneshot::Receiver<Result<Sent>>);
+
+impl Ticket {
+    /// Waits until the message is stored.
+    pub async fn stored(self) -> Result<Sent> {
+        self.0.await.unwrap_or_else(|_| Err(closed()))
+    }
+}
+
 struct Send {
     new: NewMessage,
     origin: Option<ConnectionId>,
@@ -92,14 +102,15 @@ impl Lanes {
             .clear();
     }
 
-    /// Stores a message, together with whatever else is waiting, and tells it to its conversation.
-    pub async fn send(&self, new: NewMessage, origin: Option<ConnectionId>) -> Result<Sent> {
+    /// Puts a message in line to be stored, together with whatever else is waiting, and told to its
+    /// conversation. Messages put in line one after the other keep that order.
+    pub fn send(&self, new: NewMessage, origin: Option<ConnectionId>) -> Result<Ticket> {
         let (reply, answer) = oneshot::channel();
         self.enqueue(
             new.conversation_id,
             Job::Send(Box::new(Send { new, origin, reply })),
         )?;
-        answer.await.unwrap_or_else(|_| Err(closed()))
+        Ok(Ticket(answer))
     }
 
     /// Runs `work`, which changes a conversation and tells it, alone among all that change it. The work

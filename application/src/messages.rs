@@ -13,7 +13,7 @@ use connexus_domain::{
 use crate::Actor;
 use crate::auth::collect;
 use crate::context::Context;
-pub use crate::lanes::Sent;
+pub use crate::lanes::{Sent, Ticket};
 
 /// A message to send, as it came in.
 #[derive(Debug, Clone, Default)]
@@ -62,13 +62,24 @@ impl Messages {
         id: ConversationId,
         input: SendMessage,
     ) -> Result<Sent> {
+        self.enqueue(actor, id, input).await?.stored().await
+    }
+
+    /// Checks a message and puts it in line. One who enqueues several without waiting for each to be
+    /// stored has them stored in this order.
+    pub async fn enqueue(
+        &self,
+        actor: &Actor,
+        id: ConversationId,
+        input: SendMessage,
+    ) -> Result<Ticket> {
         let context = &self.context;
         let new = self.checked(actor, id, input)?;
         let roster = context.rosters.of_member(id, actor.user_id).await?;
         if let Some(peer) = roster.peer_of(actor.user_id) {
             context.check_not_blocked(actor.user_id, peer).await?;
         }
-        context.lanes.send(new, actor.connection_id).await
+        context.lanes.send(new, actor.connection_id)
     }
 
     fn checked(&self, actor: &Actor, id: ConversationId, input: SendMessage) -> Result<NewMessage> {
