@@ -1,0 +1,410 @@
+//! Storing batches of messages: the path that decides how much the server can take.
+//!
+//! The number of statements does not grow with the batch, but for the rows themselves, of which one
+//! statement takes up to 256: every statement is a message to the connection's thread and back.
+
+use std::collections::{HashMap, HashSet};
+
+use connexus_domain::message::{AppendOutcome, Appended, Fingerprint};
+use connexus_domain::{
+    ConversationId, Denial, Entity, Error, MessageId, NewMessage, Result, Rev, Seq, Timestamp,
+    UserId,
+};
+use sqlx::Row as _;
+
+use super::{index, load};
+use crate::error::InDomain as _;
+use crate::rows;
+use crate::sql::{JsonArray, json_ids};
+use crate::storage::{SqliteStorage, Tx};
+
+mod insert;
+
+use insert::NewRow;
+
+pub(crate) const CONVERSATIONS: &str = "\
+    SELECT c.id, c.last_seq, c.rev, c.last_activity_at \
+    FROM json_each(?1) j CROSS JOIN conversations c ON c.id = unhex(j.value) \
+    WHERE c.deleted_at IS NULL";
+
+pub(crate) const MEMBERS: &str = "\
+    SELECT p.conversation_id, p.user_id FROM json_each(?1) j CROSS JOIN members p \
+    ON p.conversation_id = unhex(j.value ->> 0) AND p.user_id = unhex(j.value ->> 1) \
+    WHERE p.left_at IS NULL";
+
+pub(crate) const KNOWN: &str = "\
+    SELECT j.key, m.id, m.fingerprint \
+    FROM json_each(?1) j CROSS JOIN messages m \
+    ON m.conversation_id = unhex(j.value ->> 0) AND m.sender_id = unhex(j.value ->> 1) \
+    AND m.client_id = CAST(unhex(j.value ->> 2) AS TEXT)";
+
+pub(crate) const REFERRED: &str = "\
+    SELECT m.id, m.conversation_id, m.thread_id IS NOT NULL \
+    FROM json_each(?1) j CROSS JOIN messages m ON m.id = unhex(j.value)";
+
+pub(crate) const MOVE_CONVERSATIONS: &str = "\
+    UPDATE conversations AS c SET last_seq = v.seq, rev = v.rev, last_activity_at = v.at \
+    FROM (SELECT unhex(value ->> 0) AS id, value ->> 1 AS seq, value ->> 2 AS rev, \
+            value ->> 3 AS at FROM json_each(?1)) v \
+    WHERE c.id = v.id";
+
+pub(crate) const MOVE_READERS: &str = "\
+    UPDATE members AS p SET read_seq = v.seq, delivered_seq = v.seq, read_at = v.at, delivered_at = v.at \
+    FROM (SELECT unhex(value ->> 0) AS conversation_id, unhex(value ->> 1) AS user_id, \
+            value ->> 2 AS seq, value ->> 3 AS at FROM json_each(?1)) v \
+    WHERE p.conversation_id = v.conversation_id AND p.user_id = v.user_id";
+
+pub(crate) const MOVE_ROOTS: &str = "\
+    UPDATE messages AS m SET reply_count = m.reply_count + v.replies, rev = v.rev \
+    FROM (SELECT unhex(value ->> 0) AS id, value ->> 1 AS replies, value ->> 2 AS rev \
+            FROM json_each(?1)) v \
+    WHERE m.id = v.id";
+
+type ClientKey<'b> = (ConversationId, UserId, &'b str);
+
+/// Where a conversation stands, as the batch goes on.
+struct Standing {
+    last_seq: Seq,
+    rev: Rev,
+    last_activity_at: Timestamp,
+    moved: bool,
+}
+
+/// A stored message that another one names.
+#[derive(Clone, Copy)]
+struct Referred {
+    conversation_id: ConversationId,
+    in_thread: bool,
+}
+
+/// What is to be answered for one message.
+enum Decision {
+    Appended(Appended),
+    Duplicate(MessageId),
+    Refused(Error),
+}
+
+/// All that decides over a batch, and all that it changes.
+struct Batch<'b> {
+    conversations: HashMap<ConversationId, Standing>,
+    members: HashSet<(ConversationId, UserId)>,
+    known: HashMap<ClientKey<'b>, (MessageId, Fingerprint)>,
+    referred: HashMap<MessageId, Referred>,
+    rows: Vec<NewRow<'b>>,
+    readers: HashMap<(ConversationId, UserId), (Seq, Timestamp)>,
+    roots: HashMap<MessageId, (i64, Rev)>,
+}
+
+pub(super) async fn append(
+    storage: &SqliteStorage,
+    batch: &[NewMessage],
+) -> Result<Vec<Result<AppendOutcome>>> {
+    if batch.is_empty() {
+        return Ok(Vec::new());
+    }
+    // the work that needs no lock, before it is taken
+    let mut tokens: Vec<Option<String>> = batch
+        .iter()
+        .map(|new| index::tokens(new.conversation_id, new.body.as_ref()?.as_str()))
+        .collect();
+    let mut tx = storage.write().await?;
+    let mut state = Batch::load(&mut tx, batch).await?;
+    let mut decisions = Vec::with_capacity(batch.len());
+    for (new, tokens) in batch.iter().zip(&mut tokens) {
+        let decision = state.decide(new, tokens.take());
+        decisions.push(decision.unwrap_or_else(Decision::Refused));
+    }
+    if !state.rows.is_empty() {
+        state.store(&mut tx).await?;
+    }
+    let answers = answer(&mut tx, decisions).await?;
+    if state.rows.is_empty() {
+        tx.rollback().await.in_domain()?;
+    } else {
+        tx.commit().await.in_domain()?;
+    }
+    Ok(answers)
+}
+
+impl<'b> Batch<'b> {
+    async fn load(tx: &mut Tx, batch: &'b [NewMessage]) -> Result<Self> {
+        Ok(Self {
+            conversations: conversations(tx, batch).await?,
+            members: members(tx, batch).await?,
+            known: known(tx, batch).await?,
+            referred: referred(tx, batch).await?,
+            rows: Vec::with_capacity(batch.len()),
+            readers: HashMap::new(),
+            roots: HashMap::new(),
+        })
+    }
+
+    /// As if the messages came one after the other: what is decided for one is known to the next.
+    fn decide(&mut self, new: &'b NewMessage, tokens: Option<String>) -> Result<Decision> {
+        let id = new.conversation_id;
+        let standing = self
+            .conversations
+            .get_mut(&id)
+            .ok_or(Error::NotFound(Entity::Conversation))?;
+        if !self.members.contains(&(id, new.sender_id)) {
+            return Err(Error::Forbidden(Denial::NotMember));
+        }
+        let mut fingerprint = None;
+        if let Some(client_id) = &new.client_id {
+            let print = new.fingerprint();
+            let key = (id, new.sender_id, client_id.as_str());
+            match self.known.get(&key) {
+                Some((original, known)) if *known == print => {
+                    return Ok(Decision::Duplicate(*original));
+                }
+                Some(_) => return Err(Error::IdempotencyMismatch),
+                None => fingerprint = Some(print),
+            }
+        }
+        check_references(&self.referred, new)?;
+        // nothing can fail from here on
+        standing.last_seq += 1;
+        standing.rev += 1;
+        standing.last_activity_at = standing.last_activity_at.max(new.at);
+        standing.moved = true;
+        let numbers = Appended {
+            seq: standing.last_seq,
+            rev: standing.rev,
+            created_at: standing.last_activity_at,
+        };
+        if let (Some(client_id), Some(print)) = (&new.client_id, fingerprint) {
+            let key = (id, new.sender_id, client_id.as_str());
+            self.known.insert(key, (new.id, print));
+        }
+        let as_referred = Referred {
+            conversation_id: id,
+            in_thread: new.thread_id.is_some(),
+        };
+        self.referred.insert(new.id, as_referred);
+        self.readers
+            .insert((id, new.sender_id), (numbers.seq, numbers.created_at));
+        if let Some(root) = new.thread_id {
+            let (replies, rev) = self.roots.entry(root).or_default();
+            *replies += 1;
+            *rev = numbers.rev;
+        }
+        self.rows.push(NewRow {
+            new,
+            numbers,
+            fingerprint,
+            tokens,
+        });
+        Ok(Decision::Appended(numbers))
+    }
+
+    async fn store(&self, tx: &mut Tx) -> Result<()> {
+        insert::insert(tx, &self.rows).await?;
+        let mut conversations = JsonArray::new();
+        for (id, standing) in self.conversations.iter().filter(|(_, s)| s.moved) {
+            conversations.row(|row| {
+                row.id(*id)
+                    .number(standing.last_seq)
+                    .number(standing.rev)
+                    .number(standing.last_activity_at.as_millis());
+            });
+        }
+        change(tx, MOVE_CONVERSATIONS, conversations).await?;
+        let mut readers = JsonArray::new();
+        for ((conversation, user), (seq, at)) in &self.readers {
+            readers.row(|row| {
+                row.id(*conversation)
+                    .id(*user)
+                    .number(*seq)
+                    .number(at.as_millis());
+            });
+        }
+        change(tx, MOVE_READERS, readers).await?;
+        if self.roots.is_empty() {
+            return Ok(());
+        }
+        let mut roots = JsonArray::new();
+        for (id, (replies, rev)) in &self.roots {
+            roots.row(|row| {
+                row.id(*id).number(*replies).number(*rev);
+            });
+        }
+        change(tx, MOVE_ROOTS, roots).await
+    }
+}
+
+fn check_references(referred: &HashMap<MessageId, Referred>, new: &NewMessage) -> Result<()> {
+    let here = |id: MessageId| {
+        referred
+            .get(&id)
+            .filter(|found| found.conversation_id == new.conversation_id)
+    };
+    if new.reply_to.is_some_and(|id| here(id).is_none()) {
+        return Err(Error::invalid(
+            "reply_to",
+            "there is no such message in this conversation",
+        ));
+    }
+    let Some(root) = new.thread_id else {
+        return Ok(());
+    };
+    match here(root) {
+        None => Err(Error::invalid(
+            "thread_id",
+            "there is no such message in this conversation",
+        )),
+        Some(found) if found.in_thread => Err(Error::invalid(
+            "thread_id",
+            "must not be a message that is in a thread itself",
+        )),
+        Some(_) => Ok(()),
+    }
+}
+
+async fn change(tx: &mut Tx, sql: &'static str, rows: JsonArray) -> Result<()> {
+    sqlx::query(sql)
+        .bind(rows.finish())
+        .execute(&mut **tx)
+        .await
+        .in_domain()?;
+    Ok(())
+}
+
+async fn conversations(
+    tx: &mut Tx,
+    batch: &[NewMessage],
+) -> Result<HashMap<ConversationId, Standing>> {
+    let ids: HashSet<ConversationId> = batch.iter().map(|new| new.conversation_id).collect();
+    sqlx::query(CONVERSATIONS)
+        .bind(json_ids(ids))
+        .fetch_all(&mut **tx)
+        .await
+        .in_domain()?
+        .iter()
+        .map(|row| {
+            let standing = Standing {
+                last_seq: row.try_get(1).in_domain()?,
+                rev: row.try_get(2).in_domain()?,
+                last_activity_at: Timestamp::from_millis(row.try_get(3).in_domain()?),
+                moved: false,
+            };
+            Ok((ConversationId::from_uuid(rows::id(row, 0)?), standing))
+        })
+        .collect()
+}
+
+async fn members(tx: &mut Tx, batch: &[NewMessage]) -> Result<HashSet<(ConversationId, UserId)>> {
+    let pairs: HashSet<(ConversationId, UserId)> = batch
+        .iter()
+        .map(|new| (new.conversation_id, new.sender_id))
+        .collect();
+    let mut wanted = JsonArray::new();
+    for (conversation, user) in pairs {
+        wanted.row(|row| {
+            row.id(conversation).id(user);
+        });
+    }
+    sqlx::query(MEMBERS)
+        .bind(wanted.finish())
+        .fetch_all(&mut **tx)
+        .await
+        .in_domain()?
+        .iter()
+        .map(|row| {
+            let conversation = ConversationId::from_uuid(rows::id(row, 0)?);
+            Ok((conversation, UserId::from_uuid(rows::id(row, 1)?)))
+        })
+        .collect()
+}
+
+/// Those of the batch's client ids that are stored.
+async fn known<'b>(
+    tx: &mut Tx,
+    batch: &'b [NewMessage],
+) -> Result<HashMap<ClientKey<'b>, (MessageId, Fingerprint)>> {
+    let asked: HashSet<ClientKey<'b>> = batch
+        .iter()
+        .filter_map(|new| {
+            let client_id = new.client_id.as_ref()?.as_str();
+            Some((new.conversation_id, new.sender_id, client_id))
+        })
+        .collect();
+    if asked.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut wanted = JsonArray::new();
+    let mut keys = HashMap::with_capacity(asked.len());
+    for (place, key) in (0_i64..).zip(asked) {
+        wanted.row(|row| {
+            row.id(key.0).id(key.1).hex(key.2.as_bytes());
+        });
+        keys.insert(place, key);
+    }
+    sqlx::query(KNOWN)
+        .bind(wanted.finish())
+        .fetch_all(&mut **tx)
+        .await
+        .in_domain()?
+        .iter()
+        .map(|row| {
+            let place: i64 = row.try_get(0).in_domain()?;
+            let id = MessageId::from_uuid(rows::id(row, 1)?);
+            let corrupt = || Error::corrupt("messages", "fingerprint", id);
+            let key = keys.remove(&place).ok_or_else(corrupt)?;
+            let bytes: Option<&[u8]> = row.try_get(2).in_domain()?;
+            let bytes = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+            Ok((key, (id, Fingerprint(bytes.ok_or_else(corrupt)?))))
+        })
+        .collect()
+}
+
+/// Those of the messages that the batch answers or continues that are stored.
+async fn referred(tx: &mut Tx, batch: &[NewMessage]) -> Result<HashMap<MessageId, Referred>> {
+    let ids: HashSet<MessageId> = batch
+        .iter()
+        .flat_map(|new| [new.reply_to, new.thread_id])
+        .flatten()
+        .collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    sqlx::query(REFERRED)
+        .bind(json_ids(ids))
+        .fetch_all(&mut **tx)
+        .await
+        .in_domain()?
+        .iter()
+        .map(|row| {
+            let referred = Referred {
+                conversation_id: ConversationId::from_uuid(rows::id(row, 1)?),
+                in_thread: row.try_get(2).in_domain()?,
+            };
+            Ok((MessageId::from_uuid(rows::id(row, 0)?), referred))
+        })
+        .collect()
+}
+
+/// Duplicates are answered as they are after the batch.
+async fn answer(tx: &mut Tx, decisions: Vec<Decision>) -> Result<Vec<Result<AppendOutcome>>> {
+    let originals: HashSet<MessageId> = decisions
+        .iter()
+        .filter_map(|decision| match decision {
+            Decision::Duplicate(id) => Some(*id),
+            _ => None,
+        })
+        .collect();
+    let originals: Vec<MessageId> = originals.into_iter().collect();
+    let originals: HashMap<_, _> = load::find_many(tx, &originals)
+        .await?
+        .into_iter()
+        .map(|message| (message.id, message))
+        .collect();
+    let answers = decisions.into_iter().map(|decision| match decision {
+        Decision::Appended(numbers) => Ok(AppendOutcome::Appended(numbers)),
+        Decision::Duplicate(id) => originals
+            .get(&id)
+            .map(|message| AppendOutcome::Duplicate(Box::new(message.clone())))
+            .ok_or_else(|| Error::corrupt("messages", "client_id", id)),
+        Decision::Refused(error) => Err(error),
+    });
+    Ok(answers.collect())
+}

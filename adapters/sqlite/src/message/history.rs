@@ -1,0 +1,182 @@
+//! Messages in their order, and changes in theirs.
+
+use connexus_domain::ports::{HistoryRange, Snapshot};
+use connexus_domain::{
+    Change, ChangePage, Conversation, ConversationId, Limit, Message, MessageId, Result, Rev, Seq,
+};
+
+use super::load;
+use crate::conversation;
+use crate::error::InDomain as _;
+use crate::rows::{self, member_columns, message_columns};
+use crate::storage::{SqliteStorage, Tx};
+
+macro_rules! of_a_live_conversation {
+    () => {
+        " FROM messages m WHERE m.conversation_id = ?1 \
+         AND EXISTS (SELECT 1 FROM conversations c WHERE c.id = ?1 AND c.deleted_at IS NULL) "
+    };
+}
+
+pub(crate) const HISTORY_BEFORE: &str = concat!(
+    "SELECT ",
+    message_columns!(),
+    of_a_live_conversation!(),
+    "AND m.seq < ?2 ORDER BY m.seq DESC LIMIT ?3"
+);
+
+pub(crate) const HISTORY_AFTER: &str = concat!(
+    "SELECT ",
+    message_columns!(),
+    of_a_live_conversation!(),
+    "AND m.seq > ?2 ORDER BY m.seq LIMIT ?3"
+);
+
+pub(crate) const CHANGED_MESSAGES: &str = concat!(
+    "SELECT ",
+    message_columns!(),
+    of_a_live_conversation!(),
+    "AND m.rev > ?2 ORDER BY m.rev, m.seq LIMIT ?3"
+);
+
+pub(crate) const CHANGED_MEMBERS: &str = concat!(
+    "SELECT ",
+    member_columns!(),
+    " FROM members p WHERE p.conversation_id = ?1 AND p.rev > ?2 ORDER BY p.rev LIMIT ?3"
+);
+
+pub(crate) const THREAD: &str = concat!(
+    "SELECT ",
+    message_columns!(),
+    " FROM messages m CROSS JOIN conversations c \
+       ON c.id = m.conversation_id AND c.deleted_at IS NULL \
+     WHERE m.thread_id = ?1 AND m.seq > ?2 ORDER BY m.seq LIMIT ?3"
+);
+
+pub(super) async fn history(
+    tx: &mut Tx,
+    id: ConversationId,
+    range: HistoryRange,
+    limit: Limit,
+) -> Result<Vec<Message>> {
+    let (sql, seq) = match range {
+        HistoryRange::Latest => (HISTORY_BEFORE, Seq::MAX),
+        HistoryRange::Before(seq) => (HISTORY_BEFORE, seq),
+        HistoryRange::After(seq) => (HISTORY_AFTER, seq),
+    };
+    messages(tx, sql, id, seq, limit.and_one() - 1).await
+}
+
+pub(super) async fn thread(
+    storage: &SqliteStorage,
+    root: MessageId,
+    after: Seq,
+    limit: Limit,
+) -> Result<Vec<Message>> {
+    let mut tx = storage.read().await?;
+    let rows = sqlx::query(THREAD)
+        .bind(root.as_uuid())
+        .bind(after)
+        .bind(limit.and_one() - 1)
+        .fetch_all(&mut *tx)
+        .await
+        .in_domain()?;
+    load::complete(&mut tx, &rows).await
+}
+
+pub(super) async fn snapshot(
+    storage: &SqliteStorage,
+    id: ConversationId,
+    limit: Limit,
+) -> Result<Option<Snapshot>> {
+    let mut tx = storage.read().await?;
+    let Some(conversation) = conversation::find(&mut *tx, id).await? else {
+        return Ok(None);
+    };
+    let mut messages = history(&mut tx, id, HistoryRange::Latest, limit).await?;
+    messages.reverse();
+    Ok(Some(Snapshot {
+        conversation,
+        messages,
+    }))
+}
+
+pub(super) async fn changes_since(
+    storage: &SqliteStorage,
+    id: ConversationId,
+    rev: Rev,
+    limit: Limit,
+) -> Result<Option<ChangePage>> {
+    let mut tx = storage.read().await?;
+    let Some(conversation) = conversation::find(&mut *tx, id).await? else {
+        return Ok(None);
+    };
+    let current = conversation.rev;
+    if current <= rev {
+        return Ok(Some(page(Vec::new(), limit, current)));
+    }
+    // a page, one more of its last rev, and one that shows that there are further ones
+    let enough = limit.and_one() + 1;
+    let messages = messages(&mut tx, CHANGED_MESSAGES, id, rev, enough).await?;
+    let mut changes: Vec<Change> = messages.into_iter().map(Change::Message).collect();
+    changes.extend(members(&mut tx, id, rev, enough).await?);
+    changes.extend(changed(conversation, rev));
+    Ok(Some(page(changes, limit, current)))
+}
+
+fn changed(conversation: Conversation, rev: Rev) -> Option<Change> {
+    (conversation.changed_rev > rev).then_some(Change::Conversation(conversation))
+}
+
+async fn members(tx: &mut Tx, id: ConversationId, rev: Rev, limit: i64) -> Result<Vec<Change>> {
+    sqlx::query(CHANGED_MEMBERS)
+        .bind(id.as_uuid())
+        .bind(rev)
+        .bind(limit)
+        .fetch_all(&mut **tx)
+        .await
+        .in_domain()?
+        .iter()
+        .map(|row| {
+            let member = rows::member(row, 0)?;
+            Ok(if member.is_present() {
+                Change::Member(member)
+            } else {
+                Change::Left(member)
+            })
+        })
+        .collect()
+}
+
+async fn messages(
+    tx: &mut Tx,
+    sql: &'static str,
+    id: ConversationId,
+    bound: i64,
+    limit: i64,
+) -> Result<Vec<Message>> {
+    let rows = sqlx::query(sql)
+        .bind(id.as_uuid())
+        .bind(bound)
+        .bind(limit)
+        .fetch_all(&mut **tx)
+        .await
+        .in_domain()?;
+    load::complete(tx, &rows).await
+}
+
+/// Cuts after `limit` changes, or one later when the cut would part two of the same rev.
+fn page(mut changes: Vec<Change>, limit: Limit, current: Rev) -> ChangePage {
+    changes.sort_by_key(Change::order);
+    let mut end = limit.rows().min(changes.len());
+    while end < changes.len() && end > 0 && changes[end].rev() == changes[end - 1].rev() {
+        end += 1;
+    }
+    let more = end < changes.len();
+    changes.truncate(end);
+    let rev = match changes.last() {
+        Some(last) if more => last.rev(),
+        _ => current,
+    };
+    ChangePage { changes, rev, more }
+}

@@ -1,0 +1,106 @@
+mod append;
+mod change;
+mod history;
+mod index;
+mod load;
+mod search;
+
+use async_trait::async_trait;
+use connexus_domain::message::{AppendOutcome, Changed};
+use connexus_domain::ports::{HistoryRange, MessageRepository, MessageSearch, Snapshot};
+use connexus_domain::{
+    ChangePage, ConversationId, Emoji, Limit, Message, MessageBody, MessageId, NewMessage, Page,
+    Result, Rev, Seq, Timestamp, UserId,
+};
+
+#[cfg(test)]
+pub(crate) use append::{
+    CONVERSATIONS, KNOWN, MEMBERS, MOVE_CONVERSATIONS, MOVE_READERS, MOVE_ROOTS, REFERRED,
+};
+pub(crate) use change::purge;
+#[cfg(test)]
+pub(crate) use history::{
+    CHANGED_MEMBERS, CHANGED_MESSAGES, HISTORY_AFTER, HISTORY_BEFORE, THREAD,
+};
+pub(crate) use load::newest;
+#[cfg(test)]
+pub(crate) use load::{BY_ID, NEWEST, REACTIONS};
+#[cfg(test)]
+pub(crate) use search::{SCOPE, SEARCH};
+
+use crate::storage::SqliteStorage;
+
+#[async_trait]
+impl MessageRepository for SqliteStorage {
+    async fn append(&self, batch: &[NewMessage]) -> Result<Vec<Result<AppendOutcome>>> {
+        append::append(self, batch).await
+    }
+
+    async fn edit(
+        &self,
+        id: MessageId,
+        by: UserId,
+        body: &MessageBody,
+        now: Timestamp,
+    ) -> Result<Changed> {
+        change::edit(self, id, by, body, now).await
+    }
+
+    async fn delete(&self, id: MessageId, by: UserId, now: Timestamp) -> Result<Changed> {
+        change::delete(self, id, by, now).await
+    }
+
+    async fn add_reaction(
+        &self,
+        id: MessageId,
+        by: UserId,
+        emoji: &Emoji,
+        now: Timestamp,
+    ) -> Result<Changed> {
+        change::add_reaction(self, id, by, emoji, now).await
+    }
+
+    async fn remove_reaction(&self, id: MessageId, by: UserId, emoji: &Emoji) -> Result<Changed> {
+        change::remove_reaction(self, id, by, emoji).await
+    }
+
+    async fn get(&self, id: MessageId) -> Result<Option<Message>> {
+        let mut tx = self.read().await?;
+        load::find(&mut tx, id).await
+    }
+
+    async fn history(
+        &self,
+        conversation_id: ConversationId,
+        range: HistoryRange,
+        limit: Limit,
+    ) -> Result<Vec<Message>> {
+        let mut tx = self.read().await?;
+        history::history(&mut tx, conversation_id, range, limit).await
+    }
+
+    async fn changes_since(
+        &self,
+        conversation_id: ConversationId,
+        rev: Rev,
+        limit: Limit,
+    ) -> Result<Option<ChangePage>> {
+        history::changes_since(self, conversation_id, rev, limit).await
+    }
+
+    async fn snapshot(
+        &self,
+        conversation_id: ConversationId,
+        limit: Limit,
+    ) -> Result<Option<Snapshot>> {
+        history::snapshot(self, conversation_id, limit).await
+    }
+
+    async fn thread(&self, root: MessageId, after: Seq, limit: Limit) -> Result<Vec<Message>> {
+        history::thread(self, root, after, limit).await
+    }
+
+    async fn search(&self, search: &MessageSearch) -> Result<Page<Message, MessageId>> {
+        search::search(self, search).await
+    }
+}

@@ -1,0 +1,184 @@
+//! From an address to open connections.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use connexus_domain::{Error, Result};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions as _, Connection as _};
+
+use crate::error::{OpenError, is_busy};
+
+/// How to open a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqliteOptions {
+    /// How many connections read beside the one that writes; at least one. Each has a thread.
+    pub max_read_connections: u32,
+    /// How long to wait for another process's lock, and for a free connection.
+    pub busy_timeout: Duration,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self {
+            max_read_connections: 4,
+            busy_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The writer's pool of one, and the readers'.
+pub(crate) struct Pools {
+    pub writer: SqlitePool,
+    pub readers: SqlitePool,
+}
+
+pub(crate) async fn open(url: &str, options: &SqliteOptions) -> Result<Pools> {
+    let path = parse(url).map_err(Error::internal)?;
+    create(&path).await.map_err(Error::internal)?;
+    connect(&path, options).await.map_err(|source| {
+        Error::internal(OpenError::Open {
+            path: path.clone(),
+            source,
+        })
+    })
+}
+
+/// `sqlite:PATH` or `sqlite://PATH`.
+fn parse(url: &str) -> Result<PathBuf, OpenError> {
+    let wrong = || OpenError::Address {
+        url: url.to_owned(),
+    };
+    let rest = url.strip_prefix("sqlite:").ok_or_else(wrong)?;
+    let path = rest.strip_prefix("//").unwrap_or(rest);
+    if path.contains(":memory:") || path.contains("mode=memory") {
+        return Err(OpenError::InMemory);
+    }
+    // SQLite would take `file:` for an address of its own, whose parameters could undo our settings
+    if path.is_empty() || path.contains('?') || path.starts_with("file:") {
+        return Err(wrong());
+    }
+    Ok(PathBuf::from(path))
+}
+
+/// Makes the folder and the file for nobody but us. SQLite gives its side files the mode of the main one.
+async fn create(path: &Path) -> Result<(), OpenError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| OpenError::Create { path, source }
+    };
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        let mut builder = tokio::fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        builder.mode(0o700);
+        builder.create(folder).await.map_err(failed(folder))?;
+    }
+    let mut options = tokio::fs::OpenOptions::new();
+    // never an existing file: closing it would drop the locks that this process has on it (POSIX)
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    match options.open(path).await {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failed(path)(error)),
+        _ => Ok(()),
+    }
+}
+
+async fn connect(path: &Path, options: &SqliteOptions) -> Result<Pools, sqlx::Error> {
+    let common = SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(options.busy_timeout)
+        .pragma("temp_store", "MEMORY")
+        // pages of 4 KiB: a checkpoint per 16 MiB, and the log shrinks again after a burst
+        .pragma("wal_autocheckpoint", "4000")
+        .pragma("journal_size_limit", "67108864")
+        .pragma("cache_size", "-16384")
+        .disable_statement_logging();
+    let pool = |size: u32| {
+        SqlitePoolOptions::new()
+            .max_connections(size)
+            .min_connections(1)
+            .acquire_timeout(options.busy_timeout)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            // there is no network in between that could have gone
+            .test_before_acquire(false)
+            // after some errors (disk full, I/O) SQLite has rolled back by itself, and the driver still
+            // counts a transaction: such a connection would refuse every further one
+            .before_acquire(|connection, _| {
+                let clean = !connection.is_in_transaction();
+                Box::pin(async move { Ok(clean) })
+            })
+    };
+    let writing = common.clone().optimize_on_close(true, 400);
+    let writer = retry(options.busy_timeout, || {
+        pool(1).connect_with(writing.clone())
+    })
+    .await?;
+    let readers = pool(options.max_read_connections.max(1))
+        .connect_with(common.pragma("query_only", "ON"))
+        .await?;
+    Ok(Pools { writer, readers })
+}
+
+/// Switching a new database to WAL needs a lock for which SQLite does not wait by itself.
+async fn retry<T, F>(patience: Duration, mut attempt: impl FnMut() -> F) -> Result<T, sqlx::Error>
+where
+    F: Future<Output = Result<T, sqlx::Error>>,
+{
+    let started = Instant::now();
+    loop {
+        match attempt().await {
+            Err(error) if is_busy(&error) && started.elapsed() < patience => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        assert_eq!(
+            parse("sqlite:./data/a.db").unwrap(),
+            Path::new("./data/a.db")
+        );
+        assert_eq!(parse("sqlite://data/a.db").unwrap(), Path::new("data/a.db"));
+        assert_eq!(parse("sqlite:///srv/a.db").unwrap(), Path::new("/srv/a.db"));
+        for memory in [
+            "sqlite::memory:",
+            "sqlite://:memory:",
+            "sqlite:a?mode=memory",
+        ] {
+            assert!(
+                matches!(parse(memory), Err(OpenError::InMemory)),
+                "{memory}"
+            );
+        }
+        for bad in [
+            "sqlite:",
+            "postgres://x",
+            "sqlite:a.db?mode=ro",
+            "sqlite:file:a",
+        ] {
+            assert!(
+                matches!(parse(bad), Err(OpenError::Address { .. })),
+                "{bad}"
+            );
+        }
+    }
+}

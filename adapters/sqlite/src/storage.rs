@@ -1,0 +1,142 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use connexus_domain::ports::{
+    BlockRepository, ConversationRepository, MessageRepository, ReceiptRepository,
+    SessionRepository, Storage, UserRepository,
+};
+use connexus_domain::{Error, Result};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::sqlite::SqlitePool;
+use sqlx::{SqlSafeStr as _, Sqlite, Transaction};
+
+use crate::error::{InDomain as _, OpenError, from_sqlx, is_busy};
+use crate::open::{self, Pools, SqliteOptions};
+
+/// A transaction; rolled back when it is dropped.
+pub(crate) type Tx = Transaction<'static, Sqlite>;
+
+/// How often to wait a busy timeout for another process that migrates.
+const MIGRATION_ATTEMPTS: u32 = 24;
+/// A readiness check that waits longer than this is a no.
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// All repositories in one SQLite file.
+#[derive(Debug, Clone)]
+pub struct SqliteStorage {
+    pub(crate) writer: SqlitePool,
+    pub(crate) readers: SqlitePool,
+}
+
+impl SqliteStorage {
+    /// Opens `sqlite:PATH`, and makes the file and its folder when there is none. The schema is not
+    /// touched: call [`migrate`](Storage::migrate).
+    ///
+    /// Errors: `Internal` with an [`OpenError`] that says what is wrong.
+    pub async fn connect(url: &str, options: SqliteOptions) -> Result<Self> {
+        let Pools { writer, readers } = open::open(url, &options).await?;
+        Ok(Self { writer, readers })
+    }
+
+    /// A transaction that has the write lock.
+    pub(crate) async fn write(&self) -> Result<Tx> {
+        self.writer.begin_with("BEGIN IMMEDIATE").await.in_domain()
+    }
+
+    /// A transaction that reads from one snapshot.
+    pub(crate) async fn read(&self) -> Result<Tx> {
+        self.readers.begin().await.in_domain()
+    }
+
+    async fn begin_migration(&self) -> Result<Tx> {
+        let mut attempt = 1;
+        loop {
+            match self.writer.begin_with("BEGIN IMMEDIATE").await {
+                Err(error) if is_busy(&error) && attempt < MIGRATION_ATTEMPTS => attempt += 1,
+                result => return result.in_domain(),
+            }
+        }
+    }
+
+    async fn try_write(&self) -> Result<()> {
+        let mut tx = self.write().await?;
+        sqlx::query("UPDATE health SET pings = pings + 1 WHERE id = 1")
+            .execute(&mut *tx)
+            .await
+            .in_domain()?;
+        tx.rollback().await.in_domain()
+    }
+}
+
+#[async_trait]
+impl Storage for SqliteStorage {
+    fn name(&self) -> &'static str {
+        "sqlite"
+    }
+
+    fn users(&self) -> &dyn UserRepository {
+        self
+    }
+
+    fn sessions(&self) -> &dyn SessionRepository {
+        self
+    }
+
+    fn conversations(&self) -> &dyn ConversationRepository {
+        self
+    }
+
+    fn messages(&self) -> &dyn MessageRepository {
+        self
+    }
+
+    fn receipts(&self) -> &dyn ReceiptRepository {
+        self
+    }
+
+    fn blocks(&self) -> &dyn BlockRepository {
+        self
+    }
+
+    /// All of it is one transaction with the write lock, since the driver's migrator takes none on SQLite.
+    async fn migrate(&self) -> Result<()> {
+        let mut tx = self.begin_migration().await?;
+        migrator()
+            .run_direct(None, &mut *tx, false)
+            .await
+            .map_err(migration_error)?;
+        tx.commit().await.in_domain()
+    }
+
+    async fn ping(&self) -> Result<()> {
+        tokio::time::timeout(PING_TIMEOUT, self.try_write())
+            .await
+            .map_err(Error::unavailable)?
+    }
+
+    /// The writer goes last: the last connection to a database folds the log into it.
+    async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+fn migrator() -> Migrator {
+    Migrator::with_migrations(vec![Migration::new(
+        1,
+        "schema".into(),
+        MigrationType::Simple,
+        include_str!("../migrations/0001_schema.sql").into_sql_str(),
+        false,
+    )])
+}
+
+fn migration_error(error: MigrateError) -> Error {
+    match error {
+        MigrateError::VersionMissing(version) => Error::internal(OpenError::Newer { version }),
+        MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => {
+            from_sqlx(source)
+        }
+        source => Error::internal(OpenError::Migrate { source }),
+    }
+}
