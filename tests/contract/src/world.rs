@@ -14,8 +14,8 @@ use connexus_domain::ports::{
 use connexus_domain::session::{NewSession, TokenHash};
 use connexus_domain::{
     ClientId, ConversationId, Denial, Email, Emoji, Entity, Error, Limit, Member, Message,
-    MessageBody, MessageId, MessageKind, NewMessage, Privacy, Result, Session, SessionId, Status,
-    Timestamp, User, UserId, Username,
+    MessageBody, MessageId, MessageKind, NewMessage, Page, Privacy, Result, Session, SessionId,
+    Status, Timestamp, User, UserId, Username,
 };
 use uuid::Uuid;
 
@@ -421,3 +421,23 @@ pub fn fault<T: Debug>(result: Result<T>) -> Fault {
 pub const NOT_MEMBER: Fault = Fault::Forbidden(Denial::NotMember);
 /// As somebody with too low a role is answered.
 pub const ROLE_TOO_LOW: Fault = Fault::Forbidden(Denial::RoleTooLow);
+
+/// A whole list, read in pages of `limit`; checks that only the last page is short and has no cursor.
+pub async fn walk<T, C: Copy>(
+    limit: u32,
+    mut page: impl AsyncFnMut(Option<C>, Limit) -> Result<Page<T, C>>,
+) -> Vec<T> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let got = page(after, Limit::of(limit)).await.unwrap();
+        let (count, limit) = (got.items.len(), limit as usize);
+        assert!(count <= limit, "a page of {count}, {limit} were asked for");
+        assert!(count > 0 || all.is_empty(), "a page after the last one");
+        all.extend(got.items);
+        match got.next {
+            Some(_) => assert_eq!(count, limit, "a short page that is not the last"),
+            None => return all,
+        }
+        after = got.next;
+    }
+}

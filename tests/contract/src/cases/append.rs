@@ -1,0 +1,625 @@
+//! Sending: numbers, batches, keys, threads, and many writers at once.
+
+use std::collections::BTreeMap;
+
+use connexus_domain::message::{AppendOutcome, Appended};
+use connexus_domain::{
+    AttachmentId, ConversationId, Entity, Error, Message, MessageKind, NewMessage, UserId,
+};
+
+use crate::World;
+use crate::world::{Fault, NOT_MEMBER, body, duplicate, emoji, fault, later, stored};
+
+fn invalid(field: &str) -> Fault {
+    Fault::Invalid(vec![field.to_owned()])
+}
+
+pub async fn a_message_gets_the_next_numbers(w: &World) {
+    let [a, b] = w.people().await;
+    let id = w.group(a, &[b]).await;
+    for n in 1..=3 {
+        let new = w.text(id, a, &format!("message {n}"));
+        let numbers = stored(w.append(&new).await);
+        let expected = Appended {
+            seq: n,
+            rev: 3 + n,
+            created_at: new.at,
+        };
+        assert_eq!(numbers, expected);
+        let message = new.clone().into_message(numbers);
+        assert_eq!(w.message(new.id).await, message);
+        let conversation = w.conversation(id).await;
+        assert_eq!((conversation.last_seq, conversation.rev), (n, 3 + n));
+        assert_eq!(conversation.last_activity_at, new.at);
+        assert_eq!(conversation.changed_rev, 1);
+    }
+}
+
+pub async fn an_empty_batch_answers_nothing(w: &World) {
+    assert!(w.messages().append(&[]).await.unwrap().is_empty());
+}
+
+pub async fn every_field_survives_the_round_trip(w: &World) {
+    let [a] = w.people().await;
+    let id = w.group(a, &[]).await;
+    let root = w.say(id, a, "root").await;
+    for kind in MessageKind::ALL {
+        let message = w
+            .put(NewMessage {
+                kind,
+                attachments: (0..3)
+                    .map(|_| AttachmentId::from_uuid(w.uuid()))
+                    .rev()
+                    .collect(),
+                reply_to: Some(root.id),
+                thread_id: Some(root.id),
+                ..w.keyed(id, a, &format!("~!\"'\\%_{}", kind.as_str()), "words")
+            })
+            .await;
+        assert_eq!(w.message(message.id).await, message);
+    }
+    let bare = w
+        .put(NewMessage {
+            kind: MessageKind::Image,
+            body: None,
+            attachments: vec![AttachmentId::from_uuid(w.uuid())],
+            ..w.text(id, a, "no body")
+        })
+        .await;
+    let other = w.another().await;
+    let found = other.messages().get(bare.id).await.unwrap();
+    assert_eq!(found, Some(bare));
+}
+
+pub async fn text_is_kept_to_the_last_character(w: &World) {
+    let [a] = w.people().await;
+    let id = w.group(a, &[]).await;
+    let texts = [
+        "👩🏽‍💻 🇩🇪 ❤️ 👍🏿",
+        "שלום \u{202E}right to left\u{202C} مرحبا",
+        "e\u{301} is not é, and ﬁ is not fi",
+        "𝔘𝔫𝔦𝔠𝔬𝔡𝔢 𠮷 \u{10FFFF}",
+        "  spaces kept \t\r\n\n ",
+        "'; DROP TABLE messages; -- \\ \" ` $1 ? :a %s {\"$gt\":\"\"}",
+        "\u{200B}\u{FEFF}x\u{AD}",
+        &"長".repeat(8_000),
+        &"\u{1F600}".repeat(8_000),
+    ];
+    for text in texts {
+        let message = w.say(id, a, text).await;
+        let found = w.message(message.id).await;
+        assert_eq!(found.body.as_deref(), Some(text));
+    }
+    let edited = w.say(id, a, "x").await;
+    for text in texts {
+        let changed = w.messages().edit(edited.id, a, &body(text), w.now()).await;
+        assert_eq!(changed.unwrap().message.body.as_deref(), Some(text));
+        assert_eq!(w.message(edited.id).await.body.as_deref(), Some(text));
+    }
+}
+
+pub async fn time_never_runs_back_in_a_conversation(w: &World) {
+    let [a] = w.people().await;
+    let id = w.group(a, &[]).await;
+    let made = w.conversation(id).await.created_at;
+    let before_it = NewMessage {
+        at: later(made, -5_000),
+        ..w.text(id, a, "early")
+    };
+    assert_eq!(stored(w.append(&before_it).await).created_at, made);
+    let at = [10, 30, 20, 25, 40];
+    let batch: Vec<NewMessage> = at
+        .into_iter()
+        .map(|n| NewMessage {
+            at: later(made, n),
+            ..w.text(id, a, "x")
+        })
+        .collect();
+    let answers = w.messages().append(&batch).await.unwrap();
+    let times: Vec<i64> = answers
+        .into_iter()
+        .map(|answer| stored(answer).created_at.as_millis() - made.as_millis())
+        .collect();
+    assert_eq!(times, [10, 30, 30, 30, 40]);
+    assert_eq!(w.conversation(id).await.last_activity_at, later(made, 40));
+    let late = NewMessage {
+        at: later(made, 35),
+        ..w.text(id, a, "x")
+    };
+    let message = w.put(late).await;
+    assert_eq!(message.created_at, later(made, 40));
+    assert_eq!(w.message(message.id).await, message);
+}
+
+pub async fn a_batch_of_many_conversations_is_numbered_in_each(w: &World) {
+    let [a, b] = w.people().await;
+    let ids = [
+        w.direct(a, b).await,
+        w.group(a, &[b]).await,
+        w.group(b, &[a]).await,
+    ];
+    let mut batch = Vec::new();
+    for n in 0..60_usize {
+        let by = if n % 2 == 0 { a } else { b };
+        batch.push(w.text(ids[n % 7 % 3], by, &format!("m{n}")));
+    }
+    let answers = w.messages().append(&batch).await.unwrap();
+    assert_eq!(answers.len(), batch.len());
+    let mut expected: BTreeMap<ConversationId, Vec<Message>> = BTreeMap::new();
+    for (new, answer) in batch.into_iter().zip(answers) {
+        let numbers = stored(answer);
+        let messages = expected.entry(new.conversation_id).or_default();
+        let seq = i64::try_from(messages.len()).unwrap() + 1;
+        assert_eq!((numbers.seq, numbers.rev), (seq, seq + 3));
+        messages.push(new.into_message(numbers));
+    }
+    for (id, messages) in expected {
+        assert_eq!(w.transcript(id).await, messages);
+    }
+}
+
+pub async fn a_bad_item_spoils_no_other(w: &World) {
+    let [a, b, stranger] = w.people().await;
+    let (id, other) = (w.group(a, &[b]).await, w.group(a, &[]).await);
+    let root = w.say(id, a, "root").await;
+    let in_thread = w.reply(&root, a, "in thread").await;
+    let elsewhere = w.say(other, a, "elsewhere").await;
+    let original = w.put(w.keyed(id, a, "k1", "original")).await;
+    let before = w.conversation(id).await;
+    let replying = |to| NewMessage {
+        reply_to: Some(to),
+        ..w.text(id, a, "reply")
+    };
+    let threaded = |root| NewMessage {
+        thread_id: Some(root),
+        ..w.text(id, a, "threaded")
+    };
+    let batch = [
+        w.text(id, a, "first"),
+        w.keyed(id, a, "k1", "original"),
+        w.keyed(id, a, "k1", "something else"),
+        w.text(id, stranger, "let me in"),
+        w.text(w.nowhere(), a, "anybody?"),
+        w.keyed(id, b, "k2", "second"),
+        w.keyed(id, b, "k2", "second"),
+        w.keyed(id, b, "k2", "not the second"),
+        replying(w.nothing()),
+        replying(elsewhere.id),
+        replying(root.id),
+        threaded(w.nothing()),
+        threaded(elsewhere.id),
+        threaded(in_thread.id),
+        threaded(root.id),
+        w.text(other, a, "over there"),
+        w.text(id, b, "last"),
+    ];
+    let mut answers = w.messages().append(&batch).await.unwrap().into_iter();
+    assert_eq!(answers.len(), batch.len());
+    let mut next = || answers.next().unwrap();
+    let place = |answer| {
+        let numbers = stored(answer);
+        (numbers.seq - before.last_seq, numbers.rev - before.rev)
+    };
+    assert_eq!(place(next()), (1, 1), "first");
+    assert_eq!(duplicate(next()), original);
+    assert_eq!(fault(next()), Fault::Mismatch);
+    assert_eq!(fault(next()), NOT_MEMBER);
+    assert_eq!(fault(next()), Fault::NotFound(Entity::Conversation));
+    let second = stored(next());
+    assert_eq!(
+        (second.seq, second.rev),
+        (before.last_seq + 2, before.rev + 2)
+    );
+    let again = duplicate(next());
+    assert_eq!(again, batch[5].clone().into_message(second));
+    assert_eq!(fault(next()), Fault::Mismatch);
+    assert_eq!(fault(next()), invalid("reply_to"));
+    assert_eq!(fault(next()), invalid("reply_to"));
+    assert_eq!(place(next()), (3, 3), "a good reply");
+    assert_eq!(fault(next()), invalid("thread_id"));
+    assert_eq!(fault(next()), invalid("thread_id"));
+    assert_eq!(fault(next()), invalid("thread_id"));
+    assert_eq!(place(next()), (4, 4), "in a good thread");
+    assert_eq!(stored(next()).seq, 2, "in the other conversation");
+    assert_eq!(place(next()), (5, 5), "last");
+
+    let after = w.conversation(id).await;
+    assert_eq!(
+        (after.last_seq, after.rev),
+        (before.last_seq + 5, before.rev + 5)
+    );
+    let seqs: Vec<i64> = w.transcript(id).await.iter().map(|m| m.seq).collect();
+    assert_eq!(seqs, (1..=after.last_seq).collect::<Vec<_>>());
+    for (n, refused) in batch.iter().enumerate() {
+        let is_stored = [0, 5, 10, 14, 15, 16].contains(&n);
+        let found = w.messages().get(refused.id).await.unwrap();
+        assert_eq!(found.is_some(), is_stored, "item {n}");
+    }
+}
+
+pub async fn the_same_again_is_a_duplicate_forever(w: &World) {
+    let [a, b] = w.people().await;
+    let id = w.group(a, &[b]).await;
+    let new = w.keyed(id, a, "key", "words");
+    let original = w.put(new.clone()).await;
+    let again = async || {
+        // another attempt has an id and a time of its own
+        let attempt = NewMessage {
+            id: w.nothing(),
+            at: w.now(),
+            ..new.clone()
+        };
+        duplicate(w.append(&attempt).await)
+    };
+    assert_eq!(again().await, original);
+    for _ in 0..5 {
+        w.say(id, b, "more").await;
+    }
+    let other = w.another().await;
+    let answer = other.messages().append(std::slice::from_ref(&new)).await;
+    assert_eq!(duplicate(answer.unwrap().remove(0)), original);
+
+    let words = body("other words");
+    let edited = w.messages().edit(original.id, a, &words, w.now()).await;
+    let edited = edited.unwrap().message;
+    assert_eq!(again().await, edited, "as it is now");
+    let thumb = emoji("👍");
+    let reacted = w.messages().add_reaction(original.id, b, &thumb, w.now());
+    assert_eq!(again().await, reacted.await.unwrap().message);
+    // it is told by the words it was sent with, not by those it has now
+    let as_edited = NewMessage {
+        body: Some(words),
+        ..new.clone()
+    };
+    assert_eq!(fault(w.append(&as_edited).await), Fault::Mismatch);
+    let deleted = w.messages().delete(original.id, a, w.now()).await.unwrap();
+    assert_eq!(again().await, deleted.message);
+    let conversation = w.conversation(id).await;
+    assert_eq!(
+        (conversation.last_seq, conversation.rev),
+        (6, 12),
+        "nothing was stored"
+    );
+    assert_eq!(w.transcript(id).await.len(), 6);
+}
+
+pub async fn a_key_with_other_content_is_a_mismatch(w: &World) {
+    let [a] = w.people().await;
+    let id = w.group(a, &[]).await;
+    let root = w.say(id, a, "root").await;
+    let new = w.keyed(id, a, "key", "words");
+    w.put(new.clone()).await;
+    let before = w.conversation(id).await;
+    let others = [
+        NewMessage {
+            body: Some(body("Words")),
+            ..new.clone()
+        },
+        NewMessage {
+            kind: MessageKind::File,
+            ..new.clone()
+        },
+        NewMessage {
+            reply_to: Some(root.id),
+            ..new.clone()
+        },
+        NewMessage {
+            thread_id: Some(root.id),
+            ..new.clone()
+        },
+        NewMessage {
+            attachments: vec![AttachmentId::from_uuid(w.uuid())],
+            ..new.clone()
+        },
+    ];
+    for other in others {
+        let other = NewMessage {
+            id: w.nothing(),
+            ..other
+        };
+        assert_eq!(fault(w.append(&other).await), Fault::Mismatch);
+    }
+    assert_eq!(w.conversation(id).await, before);
+}
+
+pub async fn a_key_is_the_senders_own_and_the_conversations_own(w: &World) {
+    let [a, b] = w.people().await;
+    let (id, other) = (w.group(a, &[b]).await, w.group(a, &[b]).await);
+    for (n, new) in [
+        w.keyed(id, a, "key", "one"),
+        w.keyed(id, b, "key", "two"),
+        w.keyed(other, a, "key", "three"),
+        w.keyed(id, a, "KEY", "four"),
+        w.keyed(id, a, "key ".trim(), "one"),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let answer = w.append(new).await.unwrap();
+        let is_stored = matches!(answer, AppendOutcome::Appended(_));
+        assert_eq!(is_stored, n < 4, "item {n}");
+    }
+}
+
+pub async fn messages_without_a_key_are_never_the_same(w: &World) {
+    let [a] = w.people().await;
+    let id = w.group(a, &[]).await;
+    let batch = [w.text(id, a, "same"), w.text(id, a, "same")];
+    for (seq, answer) in (1..).zip(w.messages().append(&batch).await.unwrap()) {
+        assert_eq!(stored(answer).seq, seq);
+    }
+    assert_eq!(w.say(id, a, "same").await.seq, 3);
+}
+
+pub async fn a_refused_message_does_not_take_its_key(w: &World) {
+    let [a] = w.people().await;
+    let id = w.group(a, &[]).await;
+    let refused = NewMessage {
+        reply_to: Some(w.nothing()),
+        ..w.keyed(id, a, "key", "words")
+    };
+    let batch = [refused, w.keyed(id, a, "key", "words")];
+    let mut answers = w.messages().append(&batch).await.unwrap();
+    assert_eq!(stored(answers.pop().unwrap()).seq, 1);
+    assert_eq!(fault(answers.pop().unwrap()), invalid("reply_to"));
+}
+
+pub async fn of_many_attempts_with_one_key_one_is_stored(w: &World) {
+    let [a] = w.people().await;
+    let id = w.group(a, &[]).await;
+    let instances = [w.storage().clone(), w.another().await];
+    let tasks: Vec<_> = (0..16)
+        .map(|n| {
+            let storage = instances[n % 2].clone();
+            let new = w.keyed(id, a, "key", "words");
+            tokio::spawn(async move { storage.messages().append(&[new]).await.unwrap().remove(0) })
+        })
+        .collect();
+    let (mut stored_count, mut originals) = (0, Vec::new());
+    for task in tasks {
+        match task.await.unwrap().unwrap() {
+            AppendOutcome::Appended(_) => stored_count += 1,
+            AppendOutcome::Duplicate(original) => originals.push(*original),
+        }
+    }
+    assert_eq!((stored_count, originals.len()), (1, 15));
+    let transcript = w.transcript(id).await;
+    assert_eq!(transcript.len(), 1);
+    assert!(originals.iter().all(|original| *original == transcript[0]));
+}
+
+pub async fn who_left_cannot_send_until_back(w: &World) {
+    let [owner, user] = w.people().await;
+    let room = w.room("general", owner).await.conversation.id;
+    w.room("general", user).await;
+    // an instance that has seen the member
+    let other = w.another().await;
+    let seen = w.text(room, user, "one");
+    stored(other.messages().append(&[seen]).await.unwrap().remove(0));
+    w.conversations()
+        .remove_member(room, owner, user, w.now())
+        .await
+        .unwrap();
+    let before = w.conversation(room).await;
+    for storage in [w.storage(), &other] {
+        let refused = w.text(room, user, "two");
+        let answer = storage
+            .messages()
+            .append(&[refused])
+            .await
+            .unwrap()
+            .remove(0);
+        assert_eq!(fault(answer), NOT_MEMBER);
+    }
+    assert_eq!(w.conversation(room).await, before);
+    w.conversations().join(room, user, w.now()).await.unwrap();
+    let back = w.text(room, user, "three");
+    let answer = other.messages().append(&[back]).await.unwrap().remove(0);
+    assert_eq!(stored(answer).seq, 2);
+}
+
+pub async fn sending_moves_the_senders_own_watermarks(w: &World) {
+    let [a, b] = w.people().await;
+    let id = w.group(a, &[b]).await;
+    let (before_a, before_b) = (w.member(id, a).await, w.member(id, b).await);
+    w.say(id, b, "one").await;
+    assert_eq!(w.unread(id, a).await, 1);
+    let batch = [
+        w.text(id, a, "two"),
+        w.text(id, b, "three"),
+        w.text(id, a, "four"),
+    ];
+    w.messages().append(&batch).await.unwrap();
+    let (after_a, after_b) = (w.member(id, a).await, w.member(id, b).await);
+    assert_eq!((after_a.read_seq, after_a.delivered_seq), (4, 4));
+    assert_eq!((after_b.read_seq, after_b.delivered_seq), (3, 3));
+    assert!(after_a.read_at.is_some() && after_a.delivered_at.is_some());
+    assert_eq!((after_a.rev, after_b.rev), (before_a.rev, before_b.rev));
+    assert_eq!((w.unread(id, a).await, w.unread(id, b).await), (0, 1));
+    // a message that is not stored moves nothing
+    let refused = NewMessage {
+        reply_to: Some(w.nothing()),
+        ..w.text(id, b, "five")
+    };
+    w.append(&refused).await.unwrap_err();
+    assert_eq!(w.member(id, b).await, after_b);
+}
+
+pub async fn a_reply_in_a_thread_counts_in_its_root(w: &World) {
+    let [a, b] = w.people().await;
+    let id = w.group(a, &[b]).await;
+    let root = w.say(id, a, "root").await;
+    for count in 1..=3 {
+        let reply = w.reply(&root, b, "reply").await;
+        let expected = Message {
+            reply_count: count,
+            rev: reply.rev,
+            ..root.clone()
+        };
+        assert_eq!(w.message(root.id).await, expected, "the same rev");
+        assert_eq!(w.conversation(id).await.rev, reply.rev);
+    }
+    // an answer outside the thread does not count
+    let answer = w
+        .put(NewMessage {
+            reply_to: Some(root.id),
+            ..w.text(id, b, "answer")
+        })
+        .await;
+    let after = w.message(root.id).await;
+    assert_eq!((after.reply_count, after.rev), (3, answer.rev - 1));
+}
+
+pub async fn a_batch_may_lean_on_its_own_earlier_items(w: &World) {
+    let [a, b] = w.people().await;
+    let id = w.group(a, &[b]).await;
+    let root = w.text(id, a, "root");
+    let reply = |text| NewMessage {
+        thread_id: Some(root.id),
+        reply_to: Some(root.id),
+        ..w.text(id, b, text)
+    };
+    let (first, second) = (reply("first"), reply("second"));
+    let nested = NewMessage {
+        thread_id: Some(first.id),
+        ..w.text(id, b, "nested")
+    };
+    let last = w.text(id, b, "last");
+    let forward = NewMessage {
+        reply_to: Some(last.id),
+        ..w.text(id, b, "forward")
+    };
+    let batch = [root.clone(), first, second.clone(), nested, forward, last];
+    let answers = w.messages().append(&batch).await.unwrap();
+    let outcome: Vec<Result<i64, Fault>> = answers
+        .iter()
+        .map(|answer| match answer {
+            Ok(AppendOutcome::Appended(numbers)) => Ok(numbers.seq),
+            Ok(other) => panic!("expected a number, got {other:?}"),
+            Err(error) => Err(Fault::from(error)),
+        })
+        .collect();
+    let expected = [
+        Ok(1),
+        Ok(2),
+        Ok(3),
+        Err(invalid("thread_id")),
+        Err(invalid("reply_to")),
+        Ok(4),
+    ];
+    assert_eq!(outcome, expected);
+    let stored_root = w.message(root.id).await;
+    assert_eq!(stored_root.reply_count, 2);
+    assert_eq!(stored_root.rev, w.message(second.id).await.rev);
+}
+
+/// What every reader may rely on, however many wrote: dense seqs, rising revs, times that do not run back.
+fn assert_ordered(messages: &[Message], first_rev: i64) {
+    for (n, message) in (0..).zip(messages) {
+        assert_eq!((message.seq, message.rev), (n + 1, first_rev + n));
+    }
+    for pair in messages.windows(2) {
+        assert!(pair[0].created_at <= pair[1].created_at, "time ran back");
+    }
+}
+
+pub async fn many_writers_leave_no_hole(w: &World) {
+    const WRITERS: usize = 32;
+    const BATCHES: usize = 4;
+    let [a, b, c] = w.people().await;
+    let ids = [
+        w.group(a, &[b, c]).await,
+        w.group(b, &[a, c]).await,
+        w.group(c, &[a, b]).await,
+    ];
+    let users = [a, b, c];
+    let instances = [w.storage().clone(), w.another().await];
+    let mut tasks = Vec::new();
+    for writer in 0..WRITERS {
+        let storage = instances[writer % 2].clone();
+        // of several conversations, in another order for each writer, and with clocks that disagree
+        let batches: Vec<Vec<NewMessage>> = (0..BATCHES)
+            .map(|batch| {
+                (0..3)
+                    .map(|n| {
+                        let new = w.text(ids[(writer + batch + n) % 3], users[writer % 3], "x");
+                        let skew = i64::try_from(writer * 37 % 11).unwrap() * 10;
+                        NewMessage {
+                            at: later(new.at, skew),
+                            ..new
+                        }
+                    })
+                    .collect()
+            })
+            .collect();
+        tasks.push(tokio::spawn(async move {
+            let mut sent = Vec::new();
+            for batch in batches {
+                let answers = storage.messages().append(&batch).await.unwrap();
+                for (new, answer) in batch.into_iter().zip(answers) {
+                    sent.push(new.into_message(stored(answer)));
+                }
+            }
+            sent
+        }));
+    }
+    let mut sent: BTreeMap<ConversationId, Vec<Message>> = BTreeMap::new();
+    for task in tasks {
+        for message in task.await.unwrap() {
+            sent.entry(message.conversation_id)
+                .or_default()
+                .push(message);
+        }
+    }
+    for id in ids {
+        let mut expected = sent.remove(&id).unwrap();
+        expected.sort_by_key(|message| message.seq);
+        assert_eq!(expected.len(), WRITERS * BATCHES);
+        let found = w.transcript(id).await;
+        assert_ordered(&found, 5);
+        assert_eq!(found, expected, "what was answered is what is stored");
+        let after = w.conversation(id).await;
+        let last = found.last().unwrap();
+        assert_eq!((after.last_seq, after.rev), (last.seq, last.rev));
+        assert_eq!(after.last_activity_at, last.created_at);
+        assert_read_up_to(w, id, &users, &found).await;
+    }
+}
+
+/// Each has read up to the own last message, and not further.
+async fn assert_read_up_to(w: &World, id: ConversationId, users: &[UserId], all: &[Message]) {
+    for user in users {
+        let own = all.iter().rev().find(|m| m.sender_id == *user).unwrap();
+        assert_eq!(w.member(id, *user).await.read_seq, own.seq);
+    }
+}
+
+pub async fn writers_and_changers_share_the_revs(w: &World) {
+    let [a, b] = w.people().await;
+    let id = w.group(a, &[b]).await;
+    let first = w.say(id, a, "first").await;
+    let before = w.conversation(id).await.rev;
+    let instances = [w.storage().clone(), w.another().await];
+    let mut tasks = Vec::new();
+    for n in 0..24_usize {
+        let (storage, now) = (instances[n % 2].clone(), w.now());
+        let (new, words) = (w.text(id, b, "new"), body(&format!("edit {n}")));
+        let target = first.id;
+        tasks.push(tokio::spawn(async move {
+            if n % 3 == 0 {
+                let changed = storage.messages().edit(target, a, &words, now).await?;
+                Ok::<i64, Error>(changed.message.rev)
+            } else {
+                let answer = storage.messages().append(&[new]).await?.remove(0);
+                Ok(stored(answer).rev)
+            }
+        }));
+    }
+    let mut revs = Vec::new();
+    for task in tasks {
+        revs.push(task.await.unwrap().unwrap());
+    }
+    revs.sort_unstable();
+    assert_eq!(revs, (before + 1..=before + 24).collect::<Vec<_>>());
+    assert_eq!(w.conversation(id).await.rev, before + 24);
+}
