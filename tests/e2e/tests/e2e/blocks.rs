@@ -1,0 +1,129 @@
+//! Blocking somebody.
+
+use connexus_e2e::{TestApp, User, nobody};
+use serde_json::{Value, json};
+
+use crate::common::{items, texts};
+
+async fn block(by: &User, whom: &User) {
+    by.put(&format!("/v1/users/me/blocks/{}", whom.id), Value::Null)
+        .await
+        .expect(204);
+}
+
+async fn unblock(by: &User, whom: &User) {
+    by.delete(&format!("/v1/users/me/blocks/{}", whom.id))
+        .await
+        .expect(204);
+}
+
+async fn blocked_by(user: &User) -> Vec<String> {
+    texts(
+        &items(&user.get("/v1/users/me/blocks").await.expect(200)),
+        "id",
+    )
+}
+
+#[tokio::test]
+async fn blocks_are_listed_and_idempotent() {
+    let app = TestApp::shared().await;
+    let [ann, bob, cleo] = app.users(["ann", "bob", "cleo"]).await;
+    assert!(blocked_by(&ann).await.is_empty());
+    block(&ann, &bob).await;
+    block(&ann, &bob).await;
+    block(&ann, &cleo).await;
+    let mut ids = blocked_by(&ann).await;
+    ids.sort();
+    let mut expected = vec![bob.id.clone(), cleo.id.clone()];
+    expected.sort();
+    assert_eq!(ids, expected);
+    assert!(
+        blocked_by(&bob).await.is_empty(),
+        "one's blocks are one's own"
+    );
+    unblock(&ann, &bob).await;
+    unblock(&ann, &bob).await;
+    assert_eq!(blocked_by(&ann).await, [cleo.id.as_str()]);
+
+    ann.put(&format!("/v1/users/me/blocks/{}", ann.id), Value::Null)
+        .await
+        .refuses(&["user_id"]);
+    ann.put(&format!("/v1/users/me/blocks/{}", nobody()), Value::Null)
+        .await
+        .problem(404);
+}
+
+#[tokio::test]
+async fn neither_of_a_blocked_pair_writes_to_the_other() {
+    let app = TestApp::shared().await;
+    let [ann, bob, cleo] = app.users(["ann", "bob", "cleo"]).await;
+    let direct = ann.direct(&bob).await;
+    let messages = format!("/v1/conversations/{direct}/messages");
+    ann.say(&direct, "before").await;
+    let mut sockets = [ann.ws().await, bob.ws().await];
+    block(&ann, &bob).await;
+
+    for (user, socket) in [&ann, &bob].into_iter().zip(&mut sockets) {
+        let problem = user
+            .post(&messages, json!({"body": "no"}))
+            .await
+            .problem(403);
+        let error = socket
+            .refused(
+                "message.send",
+                json!({"conversation_id": direct, "body": "no"}),
+            )
+            .await;
+        assert_eq!(error["code"], problem["code"]);
+    }
+    // nor by a new conversation, nor by being put into a group
+    bob.post(
+        "/v1/conversations",
+        json!({"kind": "direct", "user_id": ann.id}),
+    )
+    .await
+    .problem(403);
+    bob.post(
+        "/v1/conversations",
+        json!({"kind": "group", "name": "g", "member_ids": [cleo.id, ann.id]}),
+    )
+    .await
+    .problem(403);
+    assert_eq!(
+        texts(&bob.history(&direct).await, "body"),
+        ["before"],
+        "what was said stays"
+    );
+
+    // in a group that both are in already, others are not made to choose
+    unblock(&ann, &bob).await;
+    let group = cleo.group([&ann, &bob]).await;
+    block(&ann, &bob).await;
+    ann.say(&group, "to all").await;
+    bob.say(&group, "to all as well").await;
+
+    unblock(&ann, &bob).await;
+    bob.say(&direct, "after").await;
+    ann.say(&direct, "after").await;
+}
+
+#[tokio::test]
+async fn a_block_hides_presence() {
+    let app = TestApp::shared().await;
+    let [ann, bob] = app.users(["ann", "bob"]).await;
+    ann.direct(&bob).await;
+    let _socket = ann.ws().await;
+    let presence = format!("/v1/users/{}/presence", ann.id);
+    assert_eq!(bob.get(&presence).await.expect(200)["status"], "online");
+    block(&ann, &bob).await;
+    let hidden = bob.get(&presence).await.expect(200);
+    assert_eq!(
+        (&hidden["status"], &hidden["last_seen_at"]),
+        (&json!("offline"), &Value::Null)
+    );
+    let online = texts(
+        &items(&bob.get("/v1/presence").await.expect(200)),
+        "user_id",
+    );
+    assert!(!online.contains(&ann.id));
+}

@@ -1,0 +1,173 @@
+//! The start and the end of a server.
+
+use connexus_e2e::{SECRET, TestApp, run_to_exit};
+use serde_json::json;
+
+#[tokio::test]
+async fn a_server_that_is_asked_to_end_says_goodbye() {
+    let app = TestApp::with(&[]).await;
+    let [ann, bob] = app.users(["ann", "bob"]).await;
+    let direct = ann.direct(&bob).await;
+    let sent = ann.say(&direct, "kept").await;
+    let mut sockets = [ann.ws().await, bob.ws().await, app.stranger().await];
+    for socket in &mut sockets[..2] {
+        socket.ok("ping", json!({})).await;
+    }
+    app.terminate();
+    for socket in &mut sockets {
+        assert_eq!(socket.closed_with().await, 1012);
+    }
+    let status = app.ended().await;
+    assert_eq!(status.code(), Some(0), "{}", app.log());
+    assert!(
+        !app.log().to_lowercase().contains("panick"),
+        "{}",
+        app.log()
+    );
+
+    app.restart().await;
+    assert_eq!(bob.history(&direct).await, [sent]);
+    let mut again = bob.ws().await;
+    again.ok("ping", json!({})).await;
+}
+
+#[tokio::test]
+async fn what_was_begun_before_the_end_is_finished() {
+    let app = TestApp::with(&[]).await;
+    let [ann, bob] = app.users(["ann", "bob"]).await;
+    let direct = ann.direct(&bob).await;
+    let mut socket = ann.ws().await;
+    for n in 0..200 {
+        socket
+            .start(
+                "message.send",
+                json!({"conversation_id": direct, "body": format!("{n}")}),
+            )
+            .await;
+    }
+    let first = socket.answer("1").await.value;
+    assert_eq!(first["ok"], true);
+    app.terminate();
+    let (acknowledged, code) = socket.into_answers().await;
+    assert_eq!(code, Some(1012));
+    assert_eq!(app.ended().await.code(), Some(0), "{}", app.log());
+    app.restart().await;
+    let last = bob.conversation(&direct).await["last_seq"]
+        .as_u64()
+        .unwrap();
+    let said_yes = acknowledged
+        .iter()
+        .filter(|answer| answer.value["ok"] == true)
+        .count() as u64
+        + 1;
+    assert_eq!(
+        last, said_yes,
+        "all that is stored was acknowledged, and the other way round"
+    );
+}
+
+#[tokio::test]
+async fn a_wrong_setting_stops_the_start_with_a_line_that_names_it() {
+    for (key, value, named) in [
+        ("CONNEXUS__SERVER__BIND", "nonsense", "server.bind"),
+        (
+            "CONNEXUS__STORAGE__URL",
+            "carrier-pigeon://coop",
+            "storage.url",
+        ),
+        ("CONNEXUS__LIMITS__PROFILE", "relaxed", "limits.profile"),
+        ("CONNEXUS__LOG__LEVEL", "everything=please=", "log.level"),
+        (
+            "CONNEXUS__AUTH__ARGON2_ITERATIONS",
+            "many",
+            "auth.argon2_iterations",
+        ),
+        (
+            "CONNEXUS__WS__PING_INTERVAL_MS",
+            "-1",
+            "ws.ping_interval_ms",
+        ),
+        ("CONNEXUS__SERVER__NO_SUCH_KEY", "1", "no_such_key"),
+        ("CONNEXUS__NO_SUCH_SECTION__KEY", "1", "no_such_section"),
+    ] {
+        let exit = run_to_exit(&[(key, value)], &[]).await;
+        assert!(!exit.status.success(), "{key}={value} was taken");
+        let lines: Vec<&str> = exit
+            .stderr
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .collect();
+        assert_eq!(lines.len(), 1, "{key}: {}", exit.stderr);
+        assert!(lines[0].contains(named), "{key}: {}", lines[0]);
+    }
+    let exit = run_to_exit(&[("CONNEXUS__LIMITS__PROFILE", "relaxed")], &[]).await;
+    for word in ["relaxed", "off", "normal", "strict"] {
+        assert!(
+            exit.stderr.contains(word),
+            "what it was and what it may be: {}",
+            exit.stderr
+        );
+    }
+}
+
+#[tokio::test]
+async fn production_needs_a_secret_of_its_own() {
+    let production = ("CONNEXUS__ENVIRONMENT", "production");
+    let secret = |value| ("CONNEXUS__AUTH__JWT_SECRET", value);
+    let page = |origin| ("FRONTEND_URL", origin);
+    let known = page("https://chat.example.org");
+    for (settings, named) in [
+        (vec![production, known], "auth.jwt_secret"),
+        (vec![production, known, secret("short")], "auth.jwt_secret"),
+        (
+            vec![
+                production,
+                known,
+                secret("your_super_secret_jwt_key_of_the_tutorial"),
+            ],
+            "auth.jwt_secret",
+        ),
+        (vec![production, page("*"), secret(SECRET)], "cors.origins"),
+        (vec![production, secret(SECRET)], "cors.origins"),
+    ] {
+        let exit = run_to_exit(&settings, &[]).await;
+        assert!(!exit.status.success(), "{settings:?}");
+        assert!(exit.stderr.contains(named), "{settings:?}: {}", exit.stderr);
+        assert!(!exit.stderr.contains(SECRET));
+    }
+}
+
+#[tokio::test]
+async fn the_effective_configuration_is_printed_without_secrets() {
+    let secret = ("CONNEXUS__AUTH__JWT_SECRET", SECRET);
+    let exit = run_to_exit(
+        &[secret, ("CONNEXUS__SERVER__BIND", "127.0.0.1:4321")],
+        &["config"],
+    )
+    .await;
+    assert!(exit.status.success(), "{}", exit.stderr);
+    assert!(exit.stdout.contains("127.0.0.1:4321"), "{}", exit.stdout);
+    assert!(!exit.stdout.contains(SECRET));
+}
+
+#[tokio::test]
+async fn the_settings_of_former_servers_are_understood() {
+    // an `.env` of theirs wins over the native names
+    let secret = "the secret of a former server, long enough";
+    let settings = [
+        ("CONNEXUS__SERVER__BIND", "127.0.0.1:4321"),
+        ("PORT", "4322"),
+        ("JWT_SECRET", secret),
+    ];
+    let exit = run_to_exit(&settings, &["config"]).await;
+    assert!(exit.status.success(), "{}", exit.stderr);
+    assert!(
+        exit.stdout.contains("4322") && !exit.stdout.contains("4321"),
+        "{}",
+        exit.stdout
+    );
+    assert!(!exit.stdout.contains(secret));
+    let exit = run_to_exit(&[("PORT", "a harbour")], &["config"]).await;
+    assert!(!exit.status.success());
+    assert!(exit.stderr.contains("PORT"), "{}", exit.stderr);
+}

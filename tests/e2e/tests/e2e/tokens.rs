@@ -1,0 +1,152 @@
+//! Access tokens that were not issued here, were altered, or are over.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use connexus_e2e::{SECRET, TestApp};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use serde_json::{Value, json};
+
+fn part(token: &str, at: usize) -> Value {
+    let bytes = URL_SAFE_NO_PAD
+        .decode(token.split('.').nth(at).unwrap())
+        .unwrap();
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+fn raw(part: &Value) -> String {
+    URL_SAFE_NO_PAD.encode(part.to_string())
+}
+
+fn signed(algorithm: Algorithm, claims: &Value, secret: &str) -> String {
+    encode(
+        &Header::new(algorithm),
+        claims,
+        &EncodingKey::from_secret(secret.as_bytes()),
+    )
+    .unwrap()
+}
+
+#[tokio::test]
+async fn only_tokens_issued_here_and_not_over_are_taken() {
+    let app = TestApp::shared().await;
+    let [ann, bob] = app.users(["ann", "bob"]).await;
+    let claims = part(&ann.access_token, 1);
+    for claim in ["sub", "sid", "iss", "aud", "iat", "exp"] {
+        assert!(!claims[claim].is_null(), "{claims}");
+    }
+    assert_eq!(claims["sub"], ann.id.as_str());
+    assert_eq!(claims["sid"], ann.session_id.as_str());
+
+    let again = signed(Algorithm::HS256, &claims, SECRET);
+    app.bearing(&again).get("/v1/users/me").await.expect(200);
+
+    let with = |key: &str, value: Value| {
+        let mut claims = claims.clone();
+        claims[key] = value;
+        claims
+    };
+    let without = |key: &str| {
+        let mut claims = claims.clone();
+        claims.as_object_mut().unwrap().remove(key);
+        claims
+    };
+    let issued = claims["iat"].as_i64().unwrap();
+    let mut over = with("exp", json!(issued - 3_600));
+    over["iat"] = json!(issued - 7_200);
+    let [header, body, signature] = *ann.access_token.split('.').collect::<Vec<_>>() else {
+        panic!()
+    };
+    let refused = [
+        ("over", signed(Algorithm::HS256, &over, SECRET)),
+        ("endless", signed(Algorithm::HS256, &without("exp"), SECRET)),
+        (
+            "another secret",
+            signed(
+                Algorithm::HS256,
+                &claims,
+                "another secret, long enough for all",
+            ),
+        ),
+        ("no secret", signed(Algorithm::HS256, &claims, "")),
+        (
+            "another algorithm",
+            signed(Algorithm::HS512, &claims, SECRET),
+        ),
+        (
+            "another issuer",
+            signed(Algorithm::HS256, &with("iss", json!("somebody")), SECRET),
+        ),
+        (
+            "another audience",
+            signed(Algorithm::HS256, &with("aud", json!("somebody")), SECRET),
+        ),
+        (
+            "no session",
+            signed(Algorithm::HS256, &without("sid"), SECRET),
+        ),
+        (
+            "another's session",
+            signed(
+                Algorithm::HS256,
+                &with("sid", json!(bob.session_id)),
+                SECRET,
+            ),
+        ),
+        (
+            "another's name",
+            signed(Algorithm::HS256, &with("sub", json!(bob.id)), SECRET),
+        ),
+        (
+            "altered body",
+            format!("{header}.{}.{signature}", raw(&with("sub", json!(bob.id)))),
+        ),
+        (
+            "no algorithm",
+            format!("{}.{body}.", raw(&json!({"alg": "none", "typ": "JWT"}))),
+        ),
+        (
+            "no algorithm, signed",
+            format!("{}.{body}.{signature}", raw(&json!({"alg": "none"}))),
+        ),
+        ("no signature", format!("{header}.{body}.")),
+        ("two parts", format!("{header}.{body}")),
+        ("a refresh token", ann.refresh_token.clone()),
+        ("words", "garbage".to_owned()),
+        ("long", "x".repeat(6_000)),
+    ];
+    for (what, token) in refused {
+        let reply = app.bearing(&token).get("/v1/users/me").await;
+        assert_eq!(reply.status, 401, "{what}: {}", reply.text);
+        reply.problem(401);
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_taken_from_the_authorization_header_alone() {
+    let app = TestApp::shared().await;
+    let ann = app.user("ann").await;
+    let client = app.anonymous();
+    for path in ["access_token", "token"] {
+        client
+            .get(&format!("/v1/users/me?{path}={}", ann.access_token))
+            .await
+            .problem(401);
+    }
+    let get = |value: String| {
+        client
+            .request(reqwest::Method::GET, "/v1/users/me")
+            .header("authorization", value)
+    };
+    // the scheme's name has no case (RFC 9110, 11.1)
+    client
+        .send(get(format!("bearer {}", ann.access_token)))
+        .await
+        .expect(200);
+    for value in [
+        ann.access_token.clone(),
+        format!("Basic {}", ann.access_token),
+        "Bearer".to_owned(),
+    ] {
+        client.send(get(value)).await.problem(401);
+    }
+}
