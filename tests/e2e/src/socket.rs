@@ -22,10 +22,11 @@ pub struct Frame {
     pub value: Value,
 }
 
-/// An open socket. Events that nobody has asked for yet are kept in order.
+/// An open socket. Events and answers that nobody has asked for yet are kept in order.
 pub struct Socket {
     stream: WebSocketStream<TcpStream>,
     events: VecDeque<Frame>,
+    answers: VecDeque<Frame>,
     calls: u64,
     /// The sub-protocol that the server chose.
     pub protocol: Option<String>,
@@ -98,6 +99,7 @@ async fn open(
             Ok(Socket {
                 stream,
                 events: VecDeque::new(),
+                answers: VecDeque::new(),
                 calls: 0,
                 protocol,
             })
@@ -179,16 +181,20 @@ impl Socket {
 
     /// The answer to the call of this id.
     pub async fn answer(&mut self, id: &str) -> Frame {
+        if let Some(at) = self
+            .answers
+            .iter()
+            .position(|frame| frame.value["id"] == id)
+        {
+            return self.answers.remove(at).unwrap();
+        }
         guarded(&format!("the answer to {id}"), async {
             loop {
-                let frame = self.read_or_panic().await;
-                if frame.value.get("event").is_some() {
-                    self.events.push_back(frame);
-                } else if frame.value["id"] == id {
+                let frame = self.read_answer().await;
+                if frame.value["id"] == id {
                     return frame;
-                } else {
-                    panic!("expected the answer to {id}, got {}", frame.raw);
                 }
+                self.answers.push_back(frame);
             }
         })
         .await
@@ -216,18 +222,22 @@ impl Socket {
         guarded("a frame to be sent", sending).await.is_ok()
     }
 
-    /// The next text frame that is no event: an answer to something malformed has no id to wait for.
+    /// The next answer: one to something malformed has no id to wait for.
     pub async fn next_answer(&mut self) -> Frame {
-        guarded("an answer", async {
-            loop {
-                let frame = self.read_or_panic().await;
-                if frame.value.get("event").is_none() {
-                    return frame;
-                }
-                self.events.push_back(frame);
+        match self.answers.pop_front() {
+            Some(frame) => frame,
+            None => guarded("an answer", self.read_answer()).await,
+        }
+    }
+
+    async fn read_answer(&mut self) -> Frame {
+        loop {
+            let frame = self.read_or_panic().await;
+            if frame.value.get("event").is_none() {
+                return frame;
             }
-        })
-        .await
+            self.events.push_back(frame);
+        }
     }
 
     /// Drops the events that have come so far.
@@ -240,9 +250,16 @@ impl Socket {
         if let Some(frame) = self.events.pop_front() {
             return frame;
         }
-        let frame = guarded("an event", self.read_or_panic()).await;
-        assert!(frame.value["event"].is_string(), "no event: {}", frame.raw);
-        frame
+        guarded("an event", async {
+            loop {
+                let frame = self.read_or_panic().await;
+                if frame.value.get("event").is_some() {
+                    return frame;
+                }
+                self.answers.push_back(frame);
+            }
+        })
+        .await
     }
 
     /// The next event of this name; others before it stay for later.
@@ -266,7 +283,11 @@ impl Socket {
                 if fits(&frame) {
                     return frame.value;
                 }
-                self.events.push_back(frame);
+                if frame.value.get("event").is_some() {
+                    self.events.push_back(frame);
+                } else {
+                    self.answers.push_back(frame);
+                }
             }
         };
         guarded(&format!("the event {name}"), waiting).await
@@ -321,7 +342,7 @@ impl Socket {
     /// Reads on to the end: the answers that came, and the close code if one came.
     pub async fn into_answers(mut self) -> (Vec<Frame>, Option<u16>) {
         let reading = async {
-            let mut answers = Vec::new();
+            let mut answers = Vec::from(std::mem::take(&mut self.answers));
             loop {
                 match self.read().await {
                     Ok(frame) if frame.value.get("event").is_none() => answers.push(frame),

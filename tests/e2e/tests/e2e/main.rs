@@ -6,6 +6,7 @@
 mod common;
 
 mod auth;
+mod big;
 mod blocks;
 mod conversations;
 mod crash;

@@ -55,6 +55,17 @@ async fn sent_messages_are_counted() {
 }
 
 #[tokio::test]
+async fn metrics_may_be_kept_from_strangers() {
+    let token = "the monitor's own token";
+    let app = TestApp::with(&[("CONNEXUS__METRICS__TOKEN", token)]).await;
+    app.anonymous().get("/metrics").await.problem(401);
+    app.bearing("garbage").get("/metrics").await.problem(401);
+    let ann = app.user("ann").await;
+    ann.get("/metrics").await.problem(401);
+    assert_eq!(app.bearing(token).get("/metrics").await.status, 200);
+}
+
+#[tokio::test]
 async fn each_request_has_an_id() {
     let app = TestApp::shared().await;
     let client = app.anonymous();

@@ -271,3 +271,33 @@ async fn a_request_to_sync_keeps_its_rules() {
         reply.problem(status);
     }
 }
+
+#[tokio::test]
+async fn who_is_too_far_behind_starts_afresh() {
+    let app = TestApp::with(&[
+        ("CONNEXUS__SYNC__MAX_LAG", "10"),
+        ("CONNEXUS__SYNC__SNAPSHOT_MESSAGES", "5"),
+    ])
+    .await;
+    let [ann, bob] = app.users(["ann", "bob"]).await;
+    let group = ann.group([&bob]).await;
+    let rev = ann.conversation(&group).await["rev"].as_i64().unwrap();
+    let mut sent = Vec::new();
+    for n in 0..11 {
+        sent.push(ann.say(&group, &format!("{n}")).await);
+    }
+    let near = sync(&bob, &json!({ &group: rev + 1 })).await;
+    assert_eq!((&near["reset"], changes(&near).len()), (&json!([]), 10));
+    let far = sync(&bob, &json!({ &group: rev })).await;
+    assert_eq!(
+        (&far["reset"], &far["complete"]),
+        (&json!([group]), &json!(true))
+    );
+    let newest: Vec<Value> = of_type(&far, "message")
+        .iter()
+        .map(|change| change["data"].clone())
+        .collect();
+    assert_eq!(newest, sent[6..], "its newest messages");
+    assert_eq!(of_type(&far, "conversation")[0]["data"]["last_seq"], 11);
+    assert_eq!(far["conversations"], json!({ &group: rev + 11 }));
+}

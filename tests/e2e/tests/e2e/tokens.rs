@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use connexus_e2e::{SECRET, TestApp};
+use connexus_e2e::{SECRET, TestApp, eventually};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
@@ -149,4 +149,24 @@ async fn a_token_is_taken_from_the_authorization_header_alone() {
     ] {
         client.send(get(value)).await.problem(401);
     }
+}
+
+#[tokio::test]
+async fn an_access_token_has_its_time_and_the_refresh_token_gives_another() {
+    let app = TestApp::with(&[("CONNEXUS__AUTH__ACCESS_TTL_S", "1")]).await;
+    let ann = app.user("ann").await;
+    let over = eventually("the token to be over", async || {
+        let reply = ann.get("/v1/users/me").await;
+        (reply.status != 200).then_some(reply)
+    })
+    .await;
+    over.problem(401);
+    let body = json!({"refresh_token": ann.refresh_token});
+    let tokens = app
+        .anonymous()
+        .post("/v1/auth/refresh", body)
+        .await
+        .expect(200);
+    assert_eq!(tokens["expires_in"], 1);
+    assert_ne!(tokens["access_token"], ann.access_token.as_str());
 }
