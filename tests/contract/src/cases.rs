@@ -6,6 +6,7 @@ pub mod change;
 pub mod conversation;
 pub mod member;
 pub mod message;
+pub mod property;
 pub mod receipt;
 pub mod search;
 pub mod session;

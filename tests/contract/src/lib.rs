@@ -33,6 +33,7 @@
 
 pub mod cases;
 mod harness;
+pub mod model;
 mod suite;
 pub mod world;
 

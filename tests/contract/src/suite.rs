@@ -196,6 +196,10 @@ macro_rules! __cases {
                 pages_make_the_whole_highest_id_first
                 a_long_text_is_found_by_its_words
             }
+            property {
+                any_sequence_goes_as_the_model_says
+                one_sequence_looks_alike_on_two_storages
+            }
         }
     };
 }

@@ -1,6 +1,7 @@
 //! A storage with a clock and a source of ids, and short ways to fill it.
 
 use std::fmt::Debug;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -27,10 +28,18 @@ const START: i64 = 1_704_067_200_000;
 /// A limit above the size of any list in the suite.
 pub const ALL: Limit = Limit::of(10_000);
 
+/// A backend that is being made.
+type Coming = Pin<Box<dyn Future<Output = Arc<dyn Backend>> + Send>>;
+
+fn fresh<B: Backend>() -> Coming {
+    Box::pin(async { Arc::new(B::fresh().await) as Arc<dyn Backend> })
+}
+
 /// A storage with all that a case needs around it. Times and ids are counted, so a case does the same
 /// whenever and wherever it runs.
 pub struct World {
     backend: Option<Arc<dyn Backend>>,
+    sibling: Option<fn() -> Coming>,
     storage: Arc<dyn Storage>,
     clock: AtomicI64,
     ids: AtomicU64,
@@ -39,10 +48,23 @@ pub struct World {
 impl World {
     /// A world of its own on a fresh storage of `B`.
     pub async fn of<B: Backend>() -> Self {
-        let backend = B::fresh().await;
+        Self::around(fresh::<B>).await
+    }
+
+    /// A world on another fresh storage of the same backend.
+    pub async fn sibling(&self) -> Self {
+        let fresh = self
+            .sibling
+            .expect("only a world of a backend has a sibling");
+        Self::around(fresh).await
+    }
+
+    async fn around(fresh: fn() -> Coming) -> Self {
+        let backend = fresh().await;
         let storage = backend.storage();
         Self {
-            backend: Some(Arc::new(backend)),
+            backend: Some(backend),
+            sibling: Some(fresh),
             ..Self::over(storage, 0)
         }
     }
@@ -52,6 +74,7 @@ impl World {
     pub fn over(storage: Arc<dyn Storage>, part: u32) -> Self {
         Self {
             backend: None,
+            sibling: None,
             storage,
             clock: AtomicI64::new(START),
             ids: AtomicU64::new(u64::from(part) << 24),
