@@ -120,9 +120,10 @@ async fn connect(path: &Path, options: &SqliteOptions) -> Result<Pools, sqlx::Er
                 Box::pin(async move { Ok(clean) })
             })
     };
-    let writing = common.clone().optimize_on_close(true, 400);
+    // No `PRAGMA optimize`: its statistics are of the sizes of some day, and those of a young database
+    // make the planner scan tables (tried: the updates of `append`). Without any it takes the index.
     let writer = retry(options.busy_timeout, || {
-        pool(1).connect_with(writing.clone())
+        pool(1).connect_with(common.clone())
     })
     .await?;
     let readers = pool(options.max_read_connections.max(1))

@@ -1,1 +1,108 @@
+//! No query that runs often may get slower as a table grows: each has to find its rows by an index, and in
+//! its order by one where that order has no bound. The plans are those of production, since no statistics
+//! are ever gathered (see `open`).
 
+use connexus_domain::ports::Storage as _;
+use sqlx::{AssertSqlSafe, Row as _};
+
+use crate::{SqliteOptions, SqliteStorage, conversation, message, receipt, user};
+
+/// A query, and whether it may sort: only what is bounded by one user, one page or one message.
+const QUERIES: [(&str, &str, bool); 29] = [
+    ("append: conversations", message::CONVERSATIONS, false),
+    ("append: members", message::MEMBERS, false),
+    ("append: known keys", message::KNOWN, false),
+    ("append: referred", message::REFERRED, false),
+    (
+        "append: move conversations",
+        message::MOVE_CONVERSATIONS,
+        false,
+    ),
+    ("append: move readers", message::MOVE_READERS, false),
+    ("append: move roots", message::MOVE_ROOTS, false),
+    (
+        "append: next number",
+        "SELECT coalesce(max(num), 0) + 1 FROM messages",
+        false,
+    ),
+    ("history before", message::HISTORY_BEFORE, false),
+    ("history after", message::HISTORY_AFTER, false),
+    ("changed messages", message::CHANGED_MESSAGES, false),
+    ("changed members", message::CHANGED_MEMBERS, false),
+    ("thread", message::THREAD, false),
+    ("message", message::BY_ID, false),
+    ("newest messages", message::NEWEST, false),
+    ("reactions", message::REACTIONS, true),
+    ("search: scope", message::SCOPE, false),
+    ("search", message::SEARCH, true),
+    ("summary", conversation::SUMMARY, false),
+    ("conversation list", conversation::LIST, true),
+    ("heads", conversation::HEADS, true),
+    ("members", conversation::MEMBERS, false),
+    ("successor", conversation::SUCCESSOR, false),
+    ("peers", conversation::PEERS, true),
+    ("advance", receipt::ADVANCE, false),
+    ("user search: all", user::SEARCH_ALL, false),
+    // names that start alike are sorted by id, since no index has both orders
+    ("user search: prefix", user::SEARCH_PREFIX, true),
+    (
+        "purge: a deleted conversation",
+        "SELECT id FROM conversations WHERE deleted_at IS NOT NULL LIMIT 1",
+        false,
+    ),
+    (
+        "purge: ended sessions",
+        "SELECT id FROM sessions WHERE ended_at < ?1 ORDER BY ended_at LIMIT ?2",
+        false,
+    ),
+];
+
+#[tokio::test]
+async fn no_query_reads_a_whole_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}/plans.db", folder.path().display());
+    let storage = SqliteStorage::connect(&url, SqliteOptions::default())
+        .await
+        .unwrap();
+    storage.migrate().await.unwrap();
+    let mut wrong = Vec::new();
+    for (name, sql, may_sort) in QUERIES {
+        let plan: Vec<String> = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")))
+            .fetch_all(&storage.writer)
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| row.get("detail"))
+            .collect();
+        let scans = plan.iter().any(|step| is_scan(step));
+        let sorts = plan.iter().any(|step| step.contains("TEMP B-TREE"));
+        if scans || (sorts && !may_sort) {
+            wrong.push(format!("{name}:\n  {}", plan.join("\n  ")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A SCAN of a table: not of a list that comes with the query, nor of a subquery (it is in the plan itself),
+/// nor of the partial index of the rows that are meant.
+fn is_scan(step: &str) -> bool {
+    const BOUNDED: [&str; 10] = [
+        "j VIRTUAL TABLE",
+        "json_each VIRTUAL TABLE",
+        "t VIRTUAL TABLE",
+        "(subquery",
+        "page",
+        "found",
+        "r",
+        "v",
+        "to_",
+        "conversations USING COVERING INDEX conversations_deleted",
+    ];
+    step.strip_prefix("SCAN ").is_some_and(|what| {
+        !BOUNDED.iter().any(|name| {
+            what.strip_prefix(name).is_some_and(|rest| {
+                name.starts_with('(') || rest.is_empty() || rest.starts_with(' ')
+            })
+        })
+    })
+}

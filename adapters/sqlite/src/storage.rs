@@ -140,3 +140,74 @@ fn migration_error(error: MigrateError) -> Error {
         source => Error::internal(OpenError::Migrate { source }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn fresh(folder: &tempfile::TempDir) -> SqliteStorage {
+        let url = format!("sqlite:{}/a.db", folder.path().display());
+        let storage = SqliteStorage::connect(&url, SqliteOptions::default())
+            .await
+            .unwrap();
+        storage.migrate().await.unwrap();
+        storage
+    }
+
+    #[tokio::test]
+    async fn every_connection_keeps_what_is_acknowledged() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = fresh(&folder).await;
+        for (pool, query_only) in [(&storage.writer, 0), (&storage.readers, 1)] {
+            for (pragma, expected) in [
+                ("PRAGMA synchronous", 2),
+                ("PRAGMA foreign_keys", 1),
+                ("PRAGMA busy_timeout", 5_000),
+                ("PRAGMA wal_autocheckpoint", 4_000),
+                ("PRAGMA query_only", query_only),
+            ] {
+                let value: i64 = sqlx::query_scalar(pragma).fetch_one(pool).await.unwrap();
+                assert_eq!(value, expected, "{pragma}");
+            }
+            let mode: String = sqlx::query_scalar("PRAGMA journal_mode")
+                .fetch_one(pool)
+                .await
+                .unwrap();
+            assert_eq!(mode, "wal");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_unavailable() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = fresh(&folder).await;
+        let mut tx = storage.write().await.unwrap();
+        let pages: i64 = sqlx::query_scalar("PRAGMA page_count")
+            .fetch_one(&mut *tx)
+            .await
+            .unwrap();
+        let limit = format!("PRAGMA max_page_count = {pages}");
+        sqlx::query(sqlx::AssertSqlSafe(limit))
+            .fetch_one(&mut *tx)
+            .await
+            .unwrap();
+        let full = sqlx::query("CREATE TABLE big AS SELECT zeroblob(1000000)")
+            .execute(&mut *tx)
+            .await
+            .in_domain();
+        assert!(matches!(full, Err(Error::Unavailable { .. })), "{full:?}");
+        drop(tx);
+        storage.ping().await.unwrap();
+    }
+
+    /// After some errors SQLite rolls back by itself, and the driver goes on counting a transaction.
+    #[tokio::test]
+    async fn a_transaction_that_is_gone_does_not_break_the_writer_for_good() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = fresh(&folder).await;
+        let mut tx = storage.write().await.unwrap();
+        sqlx::raw_sql("ROLLBACK").execute(&mut *tx).await.unwrap();
+        drop(tx);
+        storage.ping().await.unwrap();
+    }
+}

@@ -1,5 +1,7 @@
 //! The storage contract, on a database in a folder of its own for each case.
 
+#![allow(clippy::unwrap_used, reason = "to panic is how a test fails")]
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

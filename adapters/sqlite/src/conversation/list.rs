@@ -67,7 +67,7 @@ pub(crate) const PEERS: &str = "\
     CROSS JOIN members p ON p.user_id = unhex(j.value) AND p.left_at IS NULL \
     CROSS JOIN conversations c ON c.id = p.conversation_id AND c.deleted_at IS NULL \
       AND (?2 IS NULL OR c.member_count <= ?2) \
-    CROSS JOIN members o ON o.conversation_id = c.id AND o.left_at IS NULL \
+    CROSS JOIN members o INDEXED BY members_present ON o.conversation_id = c.id AND o.left_at IS NULL \
       AND o.user_id <> p.user_id \
     WHERE NOT EXISTS (SELECT 1 FROM blocks b WHERE b.blocker_id = p.user_id AND b.blocked_id = o.user_id) \
       AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.blocker_id = o.user_id AND b.blocked_id = p.user_id)";
@@ -186,7 +186,8 @@ pub(crate) async fn members_page(
 
 pub(super) async fn member_ids(storage: &SqliteStorage, id: ConversationId) -> Result<Vec<UserId>> {
     sqlx::query(
-        "SELECT p.user_id FROM members p WHERE p.conversation_id = ?1 AND p.left_at IS NULL \
+        "SELECT p.user_id FROM members p INDEXED BY members_present \
+         WHERE p.conversation_id = ?1 AND p.left_at IS NULL \
          AND EXISTS (SELECT 1 FROM conversations c WHERE c.id = ?1 AND c.deleted_at IS NULL) \
          ORDER BY p.user_id",
     )

@@ -6,25 +6,38 @@ use crate::error::InDomain as _;
 use crate::rows::{self, message_columns};
 use crate::storage::{SqliteStorage, Tx};
 
-/// Where `?1` may look: present memberships, or that of conversation `?2`.
-pub(crate) const SCOPE: &str = "\
-    SELECT p.conversation_id \
-    FROM members p CROSS JOIN conversations c ON c.id = p.conversation_id AND c.deleted_at IS NULL \
-    WHERE p.user_id = ?1 AND p.left_at IS NULL AND (?2 IS NULL OR p.conversation_id = ?2)";
+/// Where `$viewer` may look: in all conversations of which this is a present member, or only in `$only`.
+macro_rules! scope {
+    ($viewer:literal, $only:literal) => {
+        concat!(
+            "SELECT p.conversation_id FROM members p \
+             CROSS JOIN conversations c ON c.id = p.conversation_id AND c.deleted_at IS NULL \
+             WHERE p.left_at IS NULL AND p.user_id = ",
+            $viewer,
+            " AND (",
+            $only,
+            " IS NULL OR p.conversation_id = ",
+            $only,
+            ")"
+        )
+    };
+}
 
-/// What matches `?1`, of what `?2` may see, by `?3` if given, before `?4` if given. Ids are no order of
-/// the index, so all that matches in the searcher's own conversations is sorted for a page.
+pub(crate) const SCOPE: &str = scope!("?1", "?2");
+
+/// What matches `?1`, in what `?2` may see (only in `?3`, if given), by `?4` if given, before `?5` if
+/// given. Ids are no order of the index, so the ids of all that matches in the searcher's own
+/// conversations are sorted for a page.
 pub(crate) const SEARCH: &str = concat!(
     "SELECT ",
     message_columns!(),
-    " FROM message_terms t CROSS JOIN messages m ON m.num = t.rowid \
-     CROSS JOIN members p ON p.conversation_id = m.conversation_id AND p.user_id = ?2 \
-       AND p.left_at IS NULL \
-     CROSS JOIN conversations c ON c.id = m.conversation_id AND c.deleted_at IS NULL \
-     WHERE message_terms MATCH ?1 AND m.deleted_at IS NULL \
-       AND (?3 IS NULL OR m.sender_id = ?3) AND (?4 IS NULL OR m.id < ?4) \
-       AND (?5 IS NULL OR m.conversation_id = ?5) \
-     ORDER BY m.id DESC LIMIT ?6"
+    " FROM (\
+       SELECT m.num AS num FROM message_terms t CROSS JOIN messages m ON m.num = t.rowid \
+       WHERE message_terms MATCH ?1 AND m.conversation_id IN (",
+    scope!("?2", "?3"),
+    ") AND (?4 IS NULL OR m.sender_id = ?4) AND (?5 IS NULL OR m.id < ?5) \
+       ORDER BY m.id DESC LIMIT ?6) found \
+     CROSS JOIN messages m ON m.num = found.num ORDER BY m.id DESC"
 );
 
 pub(super) async fn search(
@@ -42,9 +55,9 @@ pub(super) async fn search(
     let rows = sqlx::query(SEARCH)
         .bind(index::expression(scope, &search.query))
         .bind(search.viewer.as_uuid())
+        .bind(search.conversation_id.map(ConversationId::as_uuid))
         .bind(search.sender_id.map(UserId::as_uuid))
         .bind(search.before.map(MessageId::as_uuid))
-        .bind(search.conversation_id.map(ConversationId::as_uuid))
         .bind(search.limit.and_one())
         .fetch_all(&mut *tx)
         .await
