@@ -30,6 +30,10 @@
     clippy::missing_panics_doc,
     reason = "a library of tests: to panic is how a case fails"
 )]
+#![allow(
+    clippy::many_single_char_names,
+    reason = "users `a`, `b`, `c` have nothing else to be told by"
+)]
 
 pub mod cases;
 mod harness;

@@ -264,8 +264,11 @@ pub async fn the_same_again_is_a_duplicate_forever(w: &World) {
     let edited = edited.unwrap().message;
     assert_eq!(again().await, edited, "as it is now");
     let thumb = emoji("👍");
-    let reacted = w.messages().add_reaction(original.id, b, &thumb, w.now());
-    assert_eq!(again().await, reacted.await.unwrap().message);
+    let reacted = w
+        .messages()
+        .add_reaction(original.id, b, &thumb, w.now())
+        .await;
+    assert_eq!(again().await, reacted.unwrap().message);
     // it is told by the words it was sent with, not by those it has now
     let as_edited = NewMessage {
         body: Some(words),

@@ -2,7 +2,7 @@
 
 use connexus_domain::conversation::{Conversation, ConversationKind, ConversationPatch, Slug};
 use connexus_domain::member::{Member, Preferences, PreferencesPatch, Role};
-use connexus_domain::ports::{HistoryRange, Opened};
+use connexus_domain::ports::{HistoryRange, NewGroup, Opened};
 use connexus_domain::{
     ActivityCursor, ConversationId, Denial, Entity, Head, Limit, UserId, WatermarkAdvance,
 };
@@ -115,10 +115,12 @@ pub async fn a_direct_one_with_nobody_is_refused(w: &World) {
 
 pub async fn a_group_is_made_whole(w: &World) {
     let [owner, x, y, z] = w.people().await;
-    let mut new = w.new_group(owner, &[z, x, owner, z, y]);
-    new.name = "Çà ' \" -- 東京".to_owned();
-    new.description = Some("two\nlines".to_owned());
-    new.avatar_url = Some("/group.png".to_owned());
+    let new = NewGroup {
+        name: "Çà ' \" -- 東京".to_owned(),
+        description: Some("two\nlines".to_owned()),
+        avatar_url: Some("/group.png".to_owned()),
+        ..w.new_group(owner, &[z, x, owner, z, y])
+    };
     let opened = w.conversations().create_group(&new).await.unwrap();
     let expected = Conversation {
         id: new.id,

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 use tokio::runtime::Handle;
-use tokio::task::block_in_place;
+use tokio::task::spawn_blocking;
 
 use crate::World;
 use crate::model;
@@ -24,19 +24,24 @@ fn seed() -> u64 {
 
 pub async fn any_sequence_goes_as_the_model_says(w: &World) {
     let seed = seed();
-    let mut runner = TestRunner::new(Config {
-        cases: 16,
-        max_shrink_iters: 256,
-        failure_persistence: None,
-        rng_seed: RngSeed::Fixed(seed),
-        ..Config::default()
-    });
-    let part = AtomicU32::new(1);
-    let result = runner.run(&model::operations(60), |ops| {
-        let part = part.fetch_add(1, Ordering::Relaxed);
-        let run = model::check(w.storage().clone(), part, &ops);
-        block_in_place(|| Handle::current().block_on(run)).map_err(TestCaseError::fail)
-    });
+    let (storage, handle) = (w.storage().clone(), Handle::current());
+    let run = move || {
+        let mut runner = TestRunner::new(Config {
+            cases: 16,
+            max_shrink_iters: 256,
+            failure_persistence: None,
+            rng_seed: RngSeed::Fixed(seed),
+            ..Config::default()
+        });
+        let part = AtomicU32::new(1);
+        runner.run(&model::operations(60), |ops| {
+            let part = part.fetch_add(1, Ordering::Relaxed);
+            let run = model::check(storage.clone(), part, &ops);
+            handle.block_on(run).map_err(TestCaseError::fail)
+        })
+    };
+    // a runner is not async: it has a thread of its own
+    let result = spawn_blocking(run).await.unwrap();
     if let Err(wrong) = result {
         panic!("{SEED}={seed}: {wrong}");
     }

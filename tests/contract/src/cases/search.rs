@@ -297,7 +297,10 @@ pub async fn pages_make_the_whole_highest_id_first(w: &World) {
 }
 
 pub async fn a_long_text_is_found_by_its_words(w: &World) {
-    let long: String = (0..900).map(|n| format!("w{n} ")).collect();
+    let long = (0..900)
+        .map(|n| format!("w{n}"))
+        .collect::<Vec<_>>()
+        .join(" ");
     let endless = "x".repeat(300);
     let (reader, [many, one]) = library(w, [&long, &endless]).await;
     assert_eq!(found(w, reader, "w899 w0 w450").await, [many]);

@@ -133,13 +133,11 @@ pub fn check_revs(changes: &[Change]) -> Result<(), String> {
 }
 
 /// Without what is the member's own.
-fn public(member: Member) -> Member {
-    Member {
-        delivered_seq: 0,
-        delivered_at: None,
-        read_seq: 0,
-        read_at: None,
-        preferences: connexus_domain::Preferences::default(),
-        ..member
-    }
+fn public(mut member: Member) -> Member {
+    member.delivered_seq = 0;
+    member.delivered_at = None;
+    member.read_seq = 0;
+    member.read_at = None;
+    member.preferences = connexus_domain::Preferences::default();
+    member
 }
