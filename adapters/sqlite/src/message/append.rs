@@ -10,37 +10,19 @@ use connexus_domain::{
     ConversationId, Denial, Entity, Error, MessageId, NewMessage, Result, Rev, Seq, Timestamp,
     UserId,
 };
-use sqlx::Row as _;
 
 use super::{index, load};
 use crate::error::InDomain as _;
-use crate::rows;
-use crate::sql::{JsonArray, json_ids};
+use crate::sql::JsonArray;
 use crate::storage::{SqliteStorage, Tx};
 
 mod insert;
+mod lookup;
 
 use insert::NewRow;
-
-pub(crate) const CONVERSATIONS: &str = "\
-    SELECT c.id, c.last_seq, c.rev, c.last_activity_at \
-    FROM json_each(?1) j CROSS JOIN conversations c ON c.id = unhex(j.value) \
-    WHERE c.deleted_at IS NULL";
-
-pub(crate) const MEMBERS: &str = "\
-    SELECT p.conversation_id, p.user_id FROM json_each(?1) j CROSS JOIN members p \
-    ON p.conversation_id = unhex(j.value ->> 0) AND p.user_id = unhex(j.value ->> 1) \
-    WHERE p.left_at IS NULL";
-
-pub(crate) const KNOWN: &str = "\
-    SELECT j.key, m.id, m.fingerprint \
-    FROM json_each(?1) j CROSS JOIN messages m \
-    ON m.conversation_id = unhex(j.value ->> 0) AND m.sender_id = unhex(j.value ->> 1) \
-    AND m.client_id = CAST(unhex(j.value ->> 2) AS TEXT)";
-
-pub(crate) const REFERRED: &str = "\
-    SELECT m.id, m.conversation_id, m.thread_id IS NOT NULL \
-    FROM json_each(?1) j CROSS JOIN messages m ON m.id = unhex(j.value)";
+#[cfg(test)]
+pub(crate) use lookup::{CONVERSATIONS, KNOWN, MEMBERS, REFERRED};
+use lookup::{ClientKey, Referred, Standing};
 
 pub(crate) const MOVE_CONVERSATIONS: &str = "\
     UPDATE conversations AS c SET last_seq = v.seq, rev = v.rev, last_activity_at = v.at \
@@ -59,23 +41,6 @@ pub(crate) const MOVE_ROOTS: &str = "\
     FROM (SELECT unhex(value ->> 0) AS id, value ->> 1 AS replies, value ->> 2 AS rev \
             FROM json_each(?1)) v \
     WHERE m.id = v.id";
-
-type ClientKey<'b> = (ConversationId, UserId, &'b str);
-
-/// Where a conversation stands, as the batch goes on.
-struct Standing {
-    last_seq: Seq,
-    rev: Rev,
-    last_activity_at: Timestamp,
-    moved: bool,
-}
-
-/// A stored message that another one names.
-#[derive(Clone, Copy)]
-struct Referred {
-    conversation_id: ConversationId,
-    in_thread: bool,
-}
 
 /// What is to be answered for one message.
 enum Decision {
@@ -129,10 +94,10 @@ pub(super) async fn append(
 impl<'b> Batch<'b> {
     async fn load(tx: &mut Tx, batch: &'b [NewMessage]) -> Result<Self> {
         Ok(Self {
-            conversations: conversations(tx, batch).await?,
-            members: members(tx, batch).await?,
-            known: known(tx, batch).await?,
-            referred: referred(tx, batch).await?,
+            conversations: lookup::conversations(tx, batch).await?,
+            members: lookup::members(tx, batch).await?,
+            known: lookup::known(tx, batch).await?,
+            referred: lookup::referred(tx, batch).await?,
             rows: Vec::with_capacity(batch.len()),
             readers: HashMap::new(),
             roots: HashMap::new(),
@@ -267,120 +232,6 @@ async fn change(tx: &mut Tx, sql: &'static str, rows: JsonArray) -> Result<()> {
         .await
         .in_domain()?;
     Ok(())
-}
-
-async fn conversations(
-    tx: &mut Tx,
-    batch: &[NewMessage],
-) -> Result<HashMap<ConversationId, Standing>> {
-    let ids: HashSet<ConversationId> = batch.iter().map(|new| new.conversation_id).collect();
-    sqlx::query(CONVERSATIONS)
-        .bind(json_ids(ids))
-        .fetch_all(&mut **tx)
-        .await
-        .in_domain()?
-        .iter()
-        .map(|row| {
-            let standing = Standing {
-                last_seq: row.try_get(1).in_domain()?,
-                rev: row.try_get(2).in_domain()?,
-                last_activity_at: Timestamp::from_millis(row.try_get(3).in_domain()?),
-                moved: false,
-            };
-            Ok((ConversationId::from_uuid(rows::id(row, 0)?), standing))
-        })
-        .collect()
-}
-
-async fn members(tx: &mut Tx, batch: &[NewMessage]) -> Result<HashSet<(ConversationId, UserId)>> {
-    let pairs: HashSet<(ConversationId, UserId)> = batch
-        .iter()
-        .map(|new| (new.conversation_id, new.sender_id))
-        .collect();
-    let mut wanted = JsonArray::new();
-    for (conversation, user) in pairs {
-        wanted.row(|row| {
-            row.id(conversation).id(user);
-        });
-    }
-    sqlx::query(MEMBERS)
-        .bind(wanted.finish())
-        .fetch_all(&mut **tx)
-        .await
-        .in_domain()?
-        .iter()
-        .map(|row| {
-            let conversation = ConversationId::from_uuid(rows::id(row, 0)?);
-            Ok((conversation, UserId::from_uuid(rows::id(row, 1)?)))
-        })
-        .collect()
-}
-
-/// Those of the batch's client ids that are stored.
-async fn known<'b>(
-    tx: &mut Tx,
-    batch: &'b [NewMessage],
-) -> Result<HashMap<ClientKey<'b>, (MessageId, Fingerprint)>> {
-    let asked: HashSet<ClientKey<'b>> = batch
-        .iter()
-        .filter_map(|new| {
-            let client_id = new.client_id.as_ref()?.as_str();
-            Some((new.conversation_id, new.sender_id, client_id))
-        })
-        .collect();
-    if asked.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let mut wanted = JsonArray::new();
-    let mut keys = HashMap::with_capacity(asked.len());
-    for (place, key) in (0_i64..).zip(asked) {
-        wanted.row(|row| {
-            row.id(key.0).id(key.1).hex(key.2.as_bytes());
-        });
-        keys.insert(place, key);
-    }
-    sqlx::query(KNOWN)
-        .bind(wanted.finish())
-        .fetch_all(&mut **tx)
-        .await
-        .in_domain()?
-        .iter()
-        .map(|row| {
-            let place: i64 = row.try_get(0).in_domain()?;
-            let id = MessageId::from_uuid(rows::id(row, 1)?);
-            let corrupt = || Error::corrupt("messages", "fingerprint", id);
-            let key = keys.remove(&place).ok_or_else(corrupt)?;
-            let bytes: Option<&[u8]> = row.try_get(2).in_domain()?;
-            let bytes = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-            Ok((key, (id, Fingerprint(bytes.ok_or_else(corrupt)?))))
-        })
-        .collect()
-}
-
-/// Those of the messages that the batch answers or continues that are stored.
-async fn referred(tx: &mut Tx, batch: &[NewMessage]) -> Result<HashMap<MessageId, Referred>> {
-    let ids: HashSet<MessageId> = batch
-        .iter()
-        .flat_map(|new| [new.reply_to, new.thread_id])
-        .flatten()
-        .collect();
-    if ids.is_empty() {
-        return Ok(HashMap::new());
-    }
-    sqlx::query(REFERRED)
-        .bind(json_ids(ids))
-        .fetch_all(&mut **tx)
-        .await
-        .in_domain()?
-        .iter()
-        .map(|row| {
-            let referred = Referred {
-                conversation_id: ConversationId::from_uuid(rows::id(row, 1)?),
-                in_thread: row.try_get(2).in_domain()?,
-            };
-            Ok((MessageId::from_uuid(rows::id(row, 0)?), referred))
-        })
-        .collect()
 }
 
 /// Duplicates are answered as they are after the batch.
