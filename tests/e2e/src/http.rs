@@ -132,6 +132,16 @@ impl Reply {
             let text = body[key].as_str().unwrap_or_default();
             assert!(!text.is_empty(), "{what}: no {key} in {body}");
         }
+        // a status that has one code
+        let only = match status {
+            404 => "not_found",
+            405 => "method_not_allowed",
+            413 => "payload_too_large",
+            415 => "unsupported_media_type",
+            429 => "rate_limited",
+            _ => return self.body,
+        };
+        assert_eq!(body["code"], only, "{what}: {body}");
         self.body
     }
 
@@ -148,7 +158,7 @@ impl Reply {
     #[track_caller]
     pub fn refuses(self, fields: &[&str]) {
         let what = self.what.clone();
-        let problem = self.problem(422);
+        let problem = self.problem_code(400, "validation_failed");
         let expected: BTreeSet<String> = fields.iter().map(|&field| field.to_owned()).collect();
         assert_eq!(failing_fields(&problem), expected, "{what}: {problem}");
     }

@@ -112,7 +112,7 @@ async fn usernames_and_addresses_are_taken_once_whatever_their_case() {
             .anonymous()
             .post("/v1/auth/register", body)
             .await
-            .problem(409);
+            .problem_code(409, "conflict");
         assert!(
             problem["detail"].as_str().unwrap().contains(field),
             "{problem}"
@@ -180,7 +180,7 @@ async fn a_wrong_password_is_answered_as_an_unknown_user_is() {
             .anonymous()
             .post("/v1/auth/login", body)
             .await
-            .problem(401);
+            .problem_code(401, "invalid_credentials");
         answers.push(["type", "title", "status", "detail", "code"].map(|key| problem[key].clone()));
     }
     assert!(
@@ -211,14 +211,21 @@ async fn refreshing_rotates_and_reuse_ends_the_session() {
 
     let mut socket = app.stranger().await;
     socket.ok("auth", json!({"token": access})).await;
-    refresh(&app, &ann.refresh_token).await.problem(401);
+    refresh(&app, &ann.refresh_token)
+        .await
+        .problem_code(401, "refresh_reused");
     assert_eq!(socket.closed_with().await, 4409);
     refresh(&app, second["refresh_token"].as_str().unwrap())
         .await
         .problem(401);
-    app.bearing(access).get("/v1/users/me").await.problem(401);
+    app.bearing(access)
+        .get("/v1/users/me")
+        .await
+        .problem_code(401, "session_revoked");
     other.get("/v1/users/me").await.expect(200);
-    refresh(&app, "not a token").await.problem(401);
+    refresh(&app, "not a token")
+        .await
+        .problem_code(401, "token_invalid");
 }
 
 #[tokio::test]
@@ -262,7 +269,10 @@ async fn logging_out_ends_this_session_and_its_sockets_alone() {
     for socket in &mut ended {
         assert_eq!(socket.closed_with().await, 4409);
     }
-    phone.get("/v1/users/me").await.problem(401);
+    phone
+        .get("/v1/users/me")
+        .await
+        .problem_code(401, "session_revoked");
     phone.post("/v1/auth/logout", json!({})).await.problem(401);
     refresh(&app, &phone.refresh_token).await.problem(401);
     alive.ok("ping", json!({})).await;
@@ -290,7 +300,7 @@ async fn another_password_ends_all_other_sessions() {
     };
     change("not the password", "another password")
         .await
-        .problem(401);
+        .problem_code(401, "invalid_credentials");
     change(&phone.password, "x")
         .await
         .refuses(&["new_password"]);
@@ -303,7 +313,10 @@ async fn another_password_ends_all_other_sessions() {
 
     for (other, socket) in others.iter().zip(&mut ended) {
         assert_eq!(socket.closed_with().await, 4409);
-        other.get("/v1/users/me").await.problem(401);
+        other
+            .get("/v1/users/me")
+            .await
+            .problem_code(401, "session_revoked");
         refresh(&app, &other.refresh_token).await.problem(401);
     }
     alive.ok("ping", json!({})).await;
@@ -312,6 +325,8 @@ async fn another_password_ends_all_other_sessions() {
         let body = json!({"identifier": phone.username, "password": password});
         app.anonymous().post("/v1/auth/login", body).await
     };
-    login(&phone.password).await.problem(401);
+    login(&phone.password)
+        .await
+        .problem_code(401, "invalid_credentials");
     login("another password").await.expect(200);
 }

@@ -67,7 +67,7 @@ async fn neither_of_a_blocked_pair_writes_to_the_other() {
         let problem = user
             .post(&messages, json!({"body": "no"}))
             .await
-            .problem(403);
+            .problem_code(403, "blocked");
         let error = socket
             .refused(
                 "message.send",
@@ -82,13 +82,13 @@ async fn neither_of_a_blocked_pair_writes_to_the_other() {
         json!({"kind": "direct", "user_id": ann.id}),
     )
     .await
-    .problem(403);
+    .problem_code(403, "blocked");
     bob.post(
         "/v1/conversations",
         json!({"kind": "group", "name": "g", "member_ids": [cleo.id, ann.id]}),
     )
     .await
-    .problem(403);
+    .problem_code(403, "blocked");
     assert_eq!(
         texts(&bob.history(&direct).await, "body"),
         ["before"],

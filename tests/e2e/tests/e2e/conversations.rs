@@ -87,23 +87,25 @@ async fn a_direct_conversation_is_as_it_was_made() {
     let path = format!("/v1/conversations/{direct}");
     ann.patch(&path, json!({"name": "another"}))
         .await
-        .problem(403);
-    ann.delete(&path).await.problem(403);
+        .problem_code(403, "fixed_conversation");
+    ann.delete(&path)
+        .await
+        .problem_code(403, "fixed_conversation");
     ann.post(&format!("{path}/members"), json!({"user_ids": [cleo.id]}))
         .await
-        .problem(403);
+        .problem_code(403, "fixed_conversation");
     ann.delete(&format!("{path}/members/{}", ann.id))
         .await
-        .problem(403);
+        .problem_code(403, "fixed_conversation");
     ann.delete(&format!("{path}/members/{}", bob.id))
         .await
-        .problem(403);
+        .problem_code(403, "fixed_conversation");
     ann.patch(
         &format!("{path}/members/{}", bob.id),
         json!({"role": "owner"}),
     )
     .await
-    .problem(403);
+    .problem_code(403, "fixed_conversation");
 
     let open = async |user_id: &str| {
         ann.post(
@@ -253,7 +255,7 @@ async fn preferences_are_a_members_own() {
     stranger
         .patch(&path, json!({"archived": true}))
         .await
-        .problem(403);
+        .problem_code(403, "not_member");
 }
 
 #[tokio::test]
@@ -272,7 +274,7 @@ async fn a_group_is_renamed_by_its_admins_and_everybody_hears_of_it() {
 
     cleo.patch(&path, json!({"name": "mine"}))
         .await
-        .problem(403);
+        .problem_code(403, "role_too_low");
     let before = ann.conversation(&group).await["rev"].as_i64().unwrap();
     let change =
         json!({"name": "renamed", "description": "two\nlines", "avatar_url": "/pictures/1"});
@@ -316,7 +318,7 @@ async fn a_group_is_deleted_by_its_owner_for_everybody() {
     .await
     .expect(200);
     let mut bobs = bob.ws().await;
-    bob.delete(&path).await.problem(403);
+    bob.delete(&path).await.problem_code(403, "role_too_low");
     ann.delete(&path).await.expect(204);
 
     let event = bobs.expect_event("conversation.deleted").await;
@@ -343,28 +345,31 @@ async fn a_conversation_is_for_its_members() {
     let message = id(&ann.say(&group, "secret words").await);
     let path = format!("/v1/conversations/{group}");
     for part in ["", "/members", "/messages", "/receipts"] {
-        stranger.get(&format!("{path}{part}")).await.problem(403);
+        stranger
+            .get(&format!("{path}{part}"))
+            .await
+            .problem_code(403, "not_member");
     }
     stranger
         .post(&format!("{path}/messages"), json!({"body": "hi"}))
         .await
-        .problem(403);
+        .problem_code(403, "not_member");
     stranger
         .post(
             &format!("{path}/members"),
             json!({"user_ids": [stranger.id]}),
         )
         .await
-        .problem(403);
+        .problem_code(403, "not_member");
     stranger
         .patch(&path, json!({"name": "mine"}))
         .await
-        .problem(403);
-    stranger.delete(&path).await.problem(403);
+        .problem_code(403, "not_member");
+    stranger.delete(&path).await.problem_code(403, "not_member");
     stranger
         .put(&format!("{path}/read"), json!({"seq": 1}))
         .await
-        .problem(403);
+        .problem_code(403, "not_member");
     // what a message is may not even be guessed from its id
     let message = format!("/v1/messages/{message}");
     stranger.get(&message).await.problem(404);

@@ -93,14 +93,18 @@ async fn nobody_raises_oneself_and_everybody_may_step_down() {
     let [owner, admin, plain] = app.users(["owner", "admin", "plain"]).await;
     let group = owner.group([&admin, &plain]).await;
     set_role(&owner, &group, &admin, "admin").await.expect(200);
-    set_role(&admin, &group, &admin, "owner").await.problem(403);
-    set_role(&plain, &group, &plain, "admin").await.problem(403);
+    set_role(&admin, &group, &admin, "owner")
+        .await
+        .problem_code(403, "role_too_low");
+    set_role(&plain, &group, &plain, "admin")
+        .await
+        .problem_code(403, "role_too_low");
     set_role(&admin, &group, &admin, "member").await.expect(200);
     assert_eq!(role_of(&owner, &group, &admin).await, "member");
 
     set_role(&owner, &group, &owner, "member")
         .await
-        .problem(403);
+        .problem_code(403, "last_owner");
     assert_eq!(
         role_of(&owner, &group, &owner).await,
         "owner",
@@ -168,7 +172,7 @@ async fn members_are_added_and_told() {
     plain
         .post(&path, json!({"user_ids": [new.id]}))
         .await
-        .problem(403);
+        .problem_code(403, "role_too_low");
     owner
         .post(&path, json!({"user_ids": [new.id, nobody()]}))
         .await
@@ -244,11 +248,13 @@ async fn who_was_removed_is_out() {
     }
     let path = format!("/v1/conversations/{group}");
     for part in ["", "/messages", "/members"] {
-        gone.get(&format!("{path}{part}")).await.problem(403);
+        gone.get(&format!("{path}{part}"))
+            .await
+            .problem_code(403, "not_member");
     }
     gone.post(&format!("{path}/messages"), json!({"body": "still here?"}))
         .await
-        .problem(403);
+        .problem_code(403, "not_member");
     gones
         .refused(
             "message.send",

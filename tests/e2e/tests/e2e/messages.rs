@@ -196,7 +196,7 @@ async fn the_same_key_and_content_is_the_same_message() {
     let other = ann
         .post(&path, json!({"body": "other words", "client_id": key}))
         .await
-        .problem(409);
+        .problem_code(409, "idempotency_mismatch");
     assert_eq!(
         with_header(json!({"body": "other words"}))
             .await
@@ -213,7 +213,7 @@ async fn the_same_key_and_content_is_the_same_message() {
         json!({"body": "once", "kind": "image", "client_id": key}),
     )
     .await
-    .problem(409);
+    .problem_code(409, "idempotency_mismatch");
 
     // the key is the sender's own, in one conversation
     assert_eq!(
@@ -244,7 +244,7 @@ async fn the_same_key_and_content_is_the_same_message() {
     );
     ann.post(&path, json!({"body": "edited", "client_id": key}))
         .await
-        .problem(409);
+        .problem_code(409, "idempotency_mismatch");
 }
 
 #[tokio::test]
@@ -284,7 +284,7 @@ async fn a_sender_edits_the_own_words() {
 
     ann.patch(&path, json!({"body": "not mine"}))
         .await
-        .problem(403);
+        .problem_code(403, "not_sender");
     for wrong in ["", " ", "nul\u{0}", &"x".repeat(8_001)] {
         bob.patch(&path, json!({"body": wrong}))
             .await
@@ -345,7 +345,7 @@ async fn a_deleted_message_leaves_a_tombstone() {
         .expect(200);
     let mut anns = ann.ws().await;
 
-    cleo.delete(&path).await.problem(403);
+    cleo.delete(&path).await.problem_code(403, "role_too_low");
     assert_eq!(bob.delete(&path).await.status / 100, 2);
     let tombstone = cleo.get(&path).await.expect(200);
     assert_keys(&tombstone, &MESSAGE_KEYS);

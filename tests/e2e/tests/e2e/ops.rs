@@ -56,7 +56,7 @@ async fn sent_messages_are_counted() {
 
 #[tokio::test]
 async fn metrics_may_be_kept_from_strangers() {
-    let token = "the monitor's own token";
+    let token = "monitor-0123456789abcdef";
     let app = TestApp::with(&[("CONNEXUS__METRICS__TOKEN", token)]).await;
     app.anonymous().get("/metrics").await.problem(401);
     app.bearing("garbage").get("/metrics").await.problem(401);

@@ -93,6 +93,7 @@ async fn reading_moves_forward_only_and_is_told() {
     assert_keys(
         &list[0],
         &[
+            "conversation_id",
             "user_id",
             "delivered_seq",
             "delivered_at",
@@ -117,7 +118,7 @@ async fn a_read_must_name_a_place_in_the_conversation() {
     let path = format!("/v1/conversations/{group}/read");
     bob.put(&path, json!({"seq": -1})).await.refuses(&["seq"]);
     for body in [json!({}), json!({"seq": null})] {
-        bob.put(&path, body).await.problem(422);
+        bob.put(&path, body).await.problem(400);
     }
     bob.put(&path, json!({"message_id": elsewhere}))
         .await

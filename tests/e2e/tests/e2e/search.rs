@@ -112,7 +112,7 @@ async fn only_ones_own_conversations_are_searched() {
             "/v1/search/messages?q=needle&conversation_id={group}"
         ))
         .await
-        .problem(403);
+        .problem_code(403, "not_member");
     bob.get(&format!(
         "/v1/search/messages?q=needle&conversation_id={}",
         nobody()

@@ -45,7 +45,10 @@ async fn a_device_is_ended_from_another_one() {
     laptop.get("/v1/users/me").await.expect(200);
     ann.delete(&path).await.expect(204);
     assert_eq!(socket.closed_with().await, 4409);
-    laptop.get("/v1/users/me").await.problem(401);
+    laptop
+        .get("/v1/users/me")
+        .await
+        .problem_code(401, "session_revoked");
     ann.delete(&path).await.problem(404);
     ann.delete(&format!("/v1/auth/sessions/{}", nobody()))
         .await

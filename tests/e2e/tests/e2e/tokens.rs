@@ -160,7 +160,7 @@ async fn an_access_token_has_its_time_and_the_refresh_token_gives_another() {
         (reply.status != 200).then_some(reply)
     })
     .await;
-    over.problem(401);
+    over.problem_code(401, "token_expired");
     let body = json!({"refresh_token": ann.refresh_token});
     let tokens = app
         .anonymous()

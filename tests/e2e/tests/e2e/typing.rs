@@ -24,7 +24,7 @@ async fn writing_is_told_to_the_others_once() {
         assert_eq!(event["conversation_id"], group.as_str());
         assert_eq!(
             event["data"],
-            json!({"user_id": ann.id, "typing": expected})
+            json!({"conversation_id": group, "user_id": ann.id, "typing": expected})
         );
         assert_eq!(event.get("rev"), None, "nothing of it is stored");
     }

@@ -55,27 +55,27 @@ async fn every_route_that_is_not_public_asks_who_is_there() {
     let app = TestApp::shared().await;
     let document = app.anonymous().get("/openapi.json").await.expect(200);
     let strangers = [
-        ("no token", app.anonymous()),
-        ("garbage", app.bearing("garbage")),
+        ("token_missing", app.anonymous()),
+        ("token_invalid", app.bearing("garbage")),
     ];
     let mut checked = 0;
     for (method, path, _) in operations(&document) {
         if PUBLIC.contains(&(method.as_str(), path.as_str())) {
             continue;
         }
-        for (what, stranger) in &strangers {
+        for (code, stranger) in &strangers {
             let reply = ask(stranger, &method, &path).await;
             assert_eq!(
                 reply.status, 401,
-                "{method} {path} with {what}: {}",
+                "{method} {path} with {code}: {}",
                 reply.text
             );
             // how to ask must be said (RFC 9110, 15.5.2)
             assert!(
                 reply.header("www-authenticate").starts_with("Bearer"),
-                "{method} {path} with {what}"
+                "{method} {path} with {code}"
             );
-            reply.problem(401);
+            reply.problem_code(401, code);
         }
         checked += 1;
     }
@@ -93,7 +93,9 @@ async fn who_was_logged_out_is_a_stranger_everywhere() {
     gone.post("/v1/auth/logout", json!({})).await.expect(204);
     for (method, path, _) in operations(&document) {
         if !PUBLIC.contains(&(method.as_str(), path.as_str())) {
-            ask(&gone, &method, &path).await.problem(401);
+            ask(&gone, &method, &path)
+                .await
+                .problem_code(401, "session_revoked");
         }
     }
 }
