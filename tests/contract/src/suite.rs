@@ -151,6 +151,7 @@ macro_rules! __cases {
                 who_may_not_react_changes_nothing
                 different_emoji_are_bounded
                 all_who_react_are_counted_and_the_first_are_named
+                an_emoji_keeps_its_place_while_anybody_holds_it
                 of_simultaneous_reactions_each_counts
                 what_is_not_there_is_none
                 history_is_read_from_either_end
@@ -181,7 +182,7 @@ macro_rules! __cases {
                 of_simultaneous_moves_the_highest_stays
                 receipts_of_present_members_are_listed
                 unread_is_live_messages_of_others_above_the_mark
-                own_messages_above_the_mark_are_not_unread
+                who_comes_back_has_nothing_unread
                 unread_is_counted_up_to_a_cap
             }
             search {

@@ -386,13 +386,74 @@ pub async fn all_who_react_are_counted_and_the_first_are_named(w: &World) {
             .add_reaction(message.id, *user, &thumb, w.now());
         answer.await.unwrap();
     }
-    let reactions = w.message(message.id).await.reactions;
-    let expected = Reaction {
-        emoji: thumb,
-        count: u32::try_from(backwards.len()).unwrap(),
+    let reactions = async || w.message(message.id).await.reactions;
+    let count = u32::try_from(backwards.len()).unwrap();
+    let mut expected = Reaction {
+        emoji: thumb.clone(),
+        count,
         user_ids: backwards[..REACTION_USERS_MAX].to_vec(),
     };
-    assert_eq!(reactions, [expected]);
+    assert_eq!(reactions().await, [expected.clone()]);
+    // who is not named has reacted all the same
+    let unnamed = backwards[REACTION_USERS_MAX + 2];
+    let again = w
+        .messages()
+        .add_reaction(message.id, unnamed, &thumb, w.now())
+        .await;
+    assert!(!again.unwrap().changed);
+    let back = w
+        .messages()
+        .remove_reaction(message.id, unnamed, &thumb)
+        .await;
+    assert!(back.unwrap().changed);
+    expected.count = count - 1;
+    assert_eq!(reactions().await, [expected.clone()]);
+    // the next in order takes the place of one who is named
+    w.messages()
+        .remove_reaction(message.id, backwards[0], &thumb)
+        .await
+        .unwrap();
+    expected.count = count - 2;
+    expected.user_ids = backwards[1..=REACTION_USERS_MAX].to_vec();
+    assert_eq!(reactions().await, [expected]);
+}
+
+pub async fn an_emoji_keeps_its_place_while_anybody_holds_it(w: &World) {
+    let [a, b] = w.people().await;
+    let id = w.group(a, &[b]).await;
+    let message = w.say(id, a, "words").await;
+    let (thumb, heart) = (emoji("👍"), emoji("❤️"));
+    for (by, with) in [(a, &thumb), (a, &heart), (b, &thumb)] {
+        w.messages()
+            .add_reaction(message.id, by, with, w.now())
+            .await
+            .unwrap();
+    }
+    let order = async || -> Vec<Emoji> {
+        let reactions = w.message(message.id).await.reactions;
+        reactions
+            .into_iter()
+            .map(|reaction| reaction.emoji)
+            .collect()
+    };
+    w.messages()
+        .remove_reaction(message.id, a, &thumb)
+        .await
+        .unwrap();
+    assert_eq!(
+        order().await,
+        [thumb.clone(), heart.clone()],
+        "its first user is gone, it is not"
+    );
+    w.messages()
+        .remove_reaction(message.id, b, &thumb)
+        .await
+        .unwrap();
+    w.messages()
+        .add_reaction(message.id, b, &thumb, w.now())
+        .await
+        .unwrap();
+    assert_eq!(order().await, [heart, thumb], "it came anew");
 }
 
 pub async fn of_simultaneous_reactions_each_counts(w: &World) {

@@ -232,7 +232,7 @@ pub async fn unread_is_live_messages_of_others_above_the_mark(w: &World) {
     );
 }
 
-pub async fn own_messages_above_the_mark_are_not_unread(w: &World) {
+pub async fn who_comes_back_has_nothing_unread(w: &World) {
     let [owner, user] = w.people().await;
     let id = talk(w, owner, &[user], 2).await;
     w.say(id, user, "mine").await;
@@ -261,7 +261,7 @@ pub async fn unread_is_counted_up_to_a_cap(w: &World) {
             (Unread::CAP, true)
         );
     }
-    // the cap is of what counts: own and deleted ones take no place in it
+    // the cap is of what counts: deleted ones take no place in it
     let messages = w.transcript(id).await;
     for message in &messages[..10] {
         w.messages().delete(message.id, a, w.now()).await.unwrap();

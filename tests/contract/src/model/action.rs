@@ -72,7 +72,7 @@ impl Action {
 
     async fn ask(&self, storage: &dyn Storage) -> Result<Answer> {
         let (messages, conversations) = (storage.messages(), storage.conversations());
-        let changed = |changed: Changed| Answer::Changed(Box::new(ordered(changed)));
+        let changed = |changed: Changed| Answer::Changed(Box::new(changed));
         Ok(match self {
             Self::Append(batch) => {
                 let answers = messages.append(batch).await?;
@@ -112,13 +112,4 @@ impl Action {
             }
         })
     }
-}
-
-/// With reactions sorted: where an emoji stands after its first user took it back is left open.
-fn ordered(mut changed: Changed) -> Changed {
-    changed
-        .message
-        .reactions
-        .sort_by(|a, b| a.emoji.cmp(&b.emoji));
-    changed
 }

@@ -184,7 +184,6 @@ impl Book {
             (Some(place), false) => reactions[place].user_ids.retain(|user| *user != by),
         }
         reactions.retain(|reaction| !reaction.user_ids.is_empty());
-        reactions.sort_by(|a, b| a.emoji.cmp(&b.emoji));
         for reaction in reactions {
             reaction.count = u32::try_from(reaction.user_ids.len()).unwrap();
         }

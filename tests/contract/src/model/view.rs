@@ -157,9 +157,6 @@ async fn place(storage: &dyn Storage, users: &[UserId], id: ConversationId) -> P
     }
     let range = HistoryRange::After(0);
     place.messages = storage.messages().history(id, range, ALL).await.unwrap();
-    for message in &mut place.messages {
-        message.reactions.sort_by(|a, b| a.emoji.cmp(&b.emoji));
-    }
     place.receipts = storage.receipts().list(id, None, ALL).await.unwrap().items;
     place
 }
