@@ -20,7 +20,9 @@
 //!
 //! Each case becomes a test of its own, named after the port and the promise, and gets a storage that no
 //! other case sees. A case that fails is a broken promise of the adapter: the ports' documentation says
-//! which. Nothing sleeps and nothing is timed, so a slow database fails no case.
+//! which. Nothing sleeps and nothing is timed, so a slow database fails no case. Random sequences are the
+//! same in every run; `CONNEXUS_CONTRACT_SEED=<number>` makes others, and a failure names its seed and the
+//! shortest sequence that was found to fail.
 //!
 //! [`model::compare`] runs one random sequence of operations on two storages and compares all that can be
 //! seen through the ports; use it to hold a new adapter against one that is trusted.
