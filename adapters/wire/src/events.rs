@@ -55,7 +55,7 @@ pub fn encode_event(event: &Event) -> Bytes {
             typing,
         } => {
             #[derive(Serialize)]
-            struct Typing {
+            struct Writes {
                 conversation_id: Id,
                 user_id: Id,
                 typing: bool,
@@ -63,7 +63,7 @@ pub fn encode_event(event: &Event) -> Bytes {
             let (conversation_id, user_id) = ((*conversation_id).into(), (*user_id).into());
             frame(
                 event,
-                Typing {
+                Writes {
                     conversation_id,
                     user_id,
                     typing: *typing,

@@ -2,8 +2,13 @@
 
 use async_trait::async_trait;
 use connexus_domain::message::{AppendOutcome, Changed};
-use connexus_domain::ports::*;
-use connexus_domain::*;
+use connexus_domain::ports::{
+    BlockRepository, HistoryRange, MessageRepository, MessageSearch, ReceiptRepository, Snapshot,
+};
+use connexus_domain::{
+    ChangePage, ConversationId, Emoji, Limit, Message, MessageBody, MessageId, NewMessage, Page,
+    Receipt, Result, Rev, Seq, Timestamp, UserId, WatermarkAdvance,
+};
 
 use super::{Metered, timed};
 

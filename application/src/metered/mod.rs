@@ -7,9 +7,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use connexus_domain::ports::*;
+use connexus_domain::ports::{
+    BlockRepository, ConversationRepository, ConversationSummary, Credentials, MessageRepository,
+    NewDirect, NewGroup, NewRoom, NewUser, Opened, PasswordHash, ReceiptRepository, Removal,
+    RoleChange, SessionRepository, Storage, UserRepository,
+};
 use connexus_domain::session::{NewSession, Rotation, TokenHash};
-use connexus_domain::*;
+use connexus_domain::{
+    ActivityCursor, Conversation, ConversationId, ConversationPatch, Error, Head, Limit, Member,
+    Page, PreferencesPatch, Result, Rev, Role, Session, SessionId, Slug, Timestamp, User, UserId,
+    UserPatch,
+};
 
 /// A backend whose operations are timed: `connexus_storage_seconds{operation}`, and counted when they
 /// fail for a reason of the backend's: `connexus_storage_errors_total{operation}`.
