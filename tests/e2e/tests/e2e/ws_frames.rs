@@ -83,7 +83,10 @@ async fn every_op_refuses_what_it_cannot_take() {
         "kind",
     ];
     for op in EVERY_OP {
-        socket.refused(op, json!({})).await;
+        // to sync nothing that is known is to get everything
+        if op != "sync" {
+            socket.refused(op, json!({})).await;
+        }
         for value in [
             json!({"$ne": null}),
             json!(["x"]),
