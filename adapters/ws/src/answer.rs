@@ -60,10 +60,10 @@ pub fn answer<T>(
 pub fn failure(id: Option<&RawValue>, error: &Error) -> Vec<u8> {
     match error {
         Error::Internal { source } => {
-            tracing::error!(error = %source, "a request over a socket failed")
+            tracing::error!(error = %source, "a request over a socket failed");
         }
         Error::Unavailable { source, .. } => {
-            tracing::warn!(error = %source, "a request over a socket was put off")
+            tracing::warn!(error = %source, "a request over a socket was put off");
         }
         _ => {}
     }
