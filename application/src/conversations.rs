@@ -6,7 +6,7 @@ use connexus_domain::conversation::{ADD_MEMBERS_MAX, DESCRIPTION_MAX, NAME_MAX};
 use connexus_domain::ports::{ConversationSummary, NewDirect, NewGroup, NewRoom, Opened};
 use connexus_domain::{
     ActivityCursor, ConversationId, ConversationPatch, Denial, Entity, Error, Event, Limit, Page,
-    PreferencesPatch, Result, Slug, UserId, text,
+    PreferencesPatch, Result, Slug, UserId, Visibility, text,
 };
 
 use crate::Actor;
@@ -464,9 +464,12 @@ impl Context {
     /// Tells all members but the new one itself that somebody came.
     pub(crate) async fn tell_member_joined(&self, member: connexus_domain::Member) -> Result<()> {
         let users = self.storage.users();
-        let Some(user) = users.get(member.user_id).await? else {
+        let Some(mut user) = users.get(member.user_id).await? else {
             return Ok(());
         };
+        if user.privacy.presence == Visibility::Nobody {
+            user.status_text = None;
+        }
         let roster = self.rosters.get(member.conversation_id).await?;
         let others: Arc<[UserId]> = roster
             .members
