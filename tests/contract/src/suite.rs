@@ -77,11 +77,17 @@ macro_rules! __cases {
                 a_look_for_what_is_not_there_is_none
                 a_conversation_is_found_with_members_present_and_past
                 a_summary_is_what_its_member_sees
+                peers_are_together_and_unblocked
+                two_share_a_conversation_while_both_are_in_it
+            }
+            listing {
                 the_list_is_by_latest_activity
                 the_list_is_divided_by_archived
                 pages_of_the_list_make_the_whole
                 heads_say_where_each_stands
                 pages_of_members_make_the_whole
+            }
+            conversation_change {
                 an_update_takes_the_next_rev
                 an_update_that_changes_nothing_takes_no_rev
                 who_may_not_update_changes_nothing
@@ -92,8 +98,6 @@ macro_rules! __cases {
                 purging_takes_messages_of_deleted_ones_alone
                 preferences_are_private_and_take_no_rev
                 preferences_of_one_who_is_not_there_are_none
-                peers_are_together_and_unblocked
-                two_share_a_conversation_while_both_are_in_it
             }
             member {
                 joining_a_room_is_idempotent
@@ -110,12 +114,14 @@ macro_rules! __cases {
                 the_last_owner_is_succeeded_in_order
                 one_of_two_owners_is_not_succeeded
                 an_emptied_group_is_deleted
+                of_members_who_all_leave_the_last_deletes_the_group
+                a_removal_and_a_message_do_not_cross
+            }
+            role {
                 a_role_takes_the_next_rev_if_it_is_another
                 roles_are_given_by_the_rules
                 the_last_owner_cannot_step_down
                 of_owners_who_all_step_down_one_stays
-                of_members_who_all_leave_the_last_deletes_the_group
-                a_removal_and_a_message_do_not_cross
             }
             append {
                 a_message_gets_the_next_numbers
@@ -125,18 +131,20 @@ macro_rules! __cases {
                 time_never_runs_back_in_a_conversation
                 a_batch_of_many_conversations_is_numbered_in_each
                 a_bad_item_spoils_no_other
-                the_same_again_is_a_duplicate_forever
-                a_key_with_other_content_is_a_mismatch
-                a_key_is_the_senders_own_and_the_conversations_own
-                messages_without_a_key_are_never_the_same
-                a_refused_message_does_not_take_its_key
-                of_many_attempts_with_one_key_one_is_stored
                 who_left_cannot_send_until_back
                 sending_moves_the_senders_own_watermarks
                 a_reply_in_a_thread_counts_in_its_root
                 a_batch_may_lean_on_its_own_earlier_items
                 many_writers_leave_no_hole
                 writers_and_changers_share_the_revs
+            }
+            idempotency {
+                the_same_again_is_a_duplicate_forever
+                a_key_with_other_content_is_a_mismatch
+                a_key_is_the_senders_own_and_the_conversations_own
+                messages_without_a_key_are_never_the_same
+                a_refused_message_does_not_take_its_key
+                of_many_attempts_with_one_key_one_is_stored
             }
             message {
                 an_edit_takes_the_next_rev
@@ -146,6 +154,11 @@ macro_rules! __cases {
                 deletion_leaves_a_tombstone
                 deleting_again_changes_nothing
                 sender_admin_and_owner_delete
+                what_is_not_there_is_none
+                history_is_read_from_either_end
+                a_snapshot_has_the_newest_oldest_first
+            }
+            reaction {
                 reactions_come_in_the_order_of_reacting
                 reacting_and_taking_back_are_idempotent
                 who_may_not_react_changes_nothing
@@ -153,9 +166,8 @@ macro_rules! __cases {
                 all_who_react_are_counted_and_the_first_are_named
                 an_emoji_keeps_its_place_while_anybody_holds_it
                 of_simultaneous_reactions_each_counts
-                what_is_not_there_is_none
-                history_is_read_from_either_end
-                a_snapshot_has_the_newest_oldest_first
+            }
+            thread {
                 a_thread_is_read_in_order
                 deleting_a_reply_takes_it_out_of_the_count
                 a_thread_outlives_its_root
