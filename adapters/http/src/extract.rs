@@ -1,0 +1,210 @@
+//! Who asks, and what is in the request: every part that is wrong is told by its name.
+
+use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
+use actix_web::http::header;
+use actix_web::web::{Bytes, Data};
+use actix_web::{FromRequest, HttpRequest};
+use connexus_application::Actor;
+use connexus_domain::{AuthFailure, Entity, Error};
+use connexus_wire::ErrorCode;
+use percent_encoding::percent_decode_str;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::failure::Failure;
+use crate::gateway::Gateway;
+use crate::limits;
+
+type LocalFuture<T> = std::pin::Pin<Box<dyn Future<Output = Result<T, Failure>>>>;
+
+/// Who asks, proven by the access token of the `Authorization` header.
+pub struct Authenticated(pub Actor);
+
+impl FromRequest for Authenticated {
+    type Error = Failure;
+    type Future = LocalFuture<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move { Ok(Self(authenticate(&request).await?)) })
+    }
+}
+
+/// A JSON body from anybody.
+pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
+    type Error = Failure;
+    type Future = LocalFuture<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move { Ok(Self(read(&request, payload).await?)) })
+    }
+}
+
+/// A JSON body from somebody who is known. The token is checked before the body is read, so that a
+/// stranger learns nothing from a body and costs us none.
+pub struct Signed<T>(pub Actor, pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Signed<T> {
+    type Error = Failure;
+    type Future = LocalFuture<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let actor = authenticate(&request).await?;
+            Ok(Self(actor, read(&request, payload).await?))
+        })
+    }
+}
+
+/// The token of an `Authorization: Bearer` header.
+pub fn bearer(request: &HttpRequest) -> Option<&str> {
+    let value = request
+        .headers()
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?;
+    let (scheme, token) = value.trim().split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then_some(token.trim())
+}
+
+fn gateway(request: &HttpRequest) -> Result<&Data<Gateway>, Failure> {
+    request
+        .app_data::<Data<Gateway>>()
+        .ok_or_else(|| Error::internal(std::io::Error::other("no gateway in the app")).into())
+}
+
+async fn authenticate(request: &HttpRequest) -> Result<Actor, Failure> {
+    let gateway = gateway(request)?;
+    let token = bearer(request).ok_or(Error::Unauthenticated(AuthFailure::Missing))?;
+    let actor = gateway.app.auth.authenticate(token).await?;
+    limits::count_user(gateway, request, actor.user_id)?;
+    Ok(actor)
+}
+
+async fn read<T: DeserializeOwned>(
+    request: &HttpRequest,
+    mut payload: Payload,
+) -> Result<T, Failure> {
+    let kind = request.headers().get(header::CONTENT_TYPE);
+    let named = kind.is_some();
+    if let Some(kind) = kind
+        && !kind.to_str().is_ok_and(is_json)
+    {
+        return Err(not_json());
+    }
+    let body = match Bytes::from_request(request, &mut payload).await {
+        Ok(body) => body,
+        Err(error) => return Err(unreadable(request, &error)),
+    };
+    if named {
+        return parse(&body);
+    }
+    // a request without a body has no fields, which is fine where none is required
+    if body.is_empty() {
+        parse(b"{}")
+    } else {
+        Err(not_json())
+    }
+}
+
+fn not_json() -> Failure {
+    Failure::Request(
+        ErrorCode::UnsupportedMediaType,
+        "the body must be JSON, with Content-Type: application/json".to_owned(),
+    )
+}
+
+fn unreadable(request: &HttpRequest, error: &actix_web::Error) -> Failure {
+    match error.as_error::<PayloadError>() {
+        Some(PayloadError::Overflow) => {
+            let most = request.app_data::<Data<Gateway>>();
+            let most = most.map_or(0, |gateway| gateway.settings.body_limit);
+            Failure::Request(
+                ErrorCode::PayloadTooLarge,
+                format!("the body must have at most {most} bytes"),
+            )
+        }
+        _ => Failure::malformed("the body ended before it was complete"),
+    }
+}
+
+/// `application/json`, or another type that says it is JSON.
+fn is_json(kind: &str) -> bool {
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    let essence = essence.to_ascii_lowercase();
+    essence == "application/json"
+        || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// A body's fields. It is read as any JSON first: a body that is too deep, or has half a character, is
+/// refused also where it stands in a field that nobody reads.
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+    let value: Value = match serde_json::from_slice(body) {
+        Ok(value) => value,
+        Err(error) => {
+            return Err(Failure::malformed(format!(
+                "the body is not JSON: line {}, column {}",
+                error.line(),
+                error.column()
+            )));
+        }
+    };
+    if !value.is_object() {
+        return Err(Failure::malformed("the body must be a JSON object"));
+    }
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        wrong_field(&path, &error.into_inner().to_string())
+    })
+}
+
+/// Says what serde found wrong in a client's words, and without repeating what the client sent.
+fn wrong_field(path: &str, message: &str) -> Failure {
+    let parent = if path == "." { "" } else { path };
+    if let Some(name) = message
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.split('`').next())
+    {
+        let dot = if parent.is_empty() { "" } else { "." };
+        return Failure::invalid(format!("{parent}{dot}{name}"), "is required");
+    }
+    let expected = message
+        .split_once(", expected ")
+        .map(|(_, expected)| expected);
+    let reason = match expected {
+        _ if message.starts_with("UUID parsing failed") => "must be a UUID".to_owned(),
+        Some(expected) => {
+            let expected = expected.trim_start_matches("formatted UUID string").trim();
+            match expected {
+                "" => "must be a UUID".to_owned(),
+                "i64" | "u32" | "u64" => "must be a whole number".to_owned(),
+                other => format!("must be {other}"),
+            }
+        }
+        None => "is not acceptable".to_owned(),
+    };
+    Failure::invalid(if parent.is_empty() { "body" } else { parent }, reason)
+}
+
+/// An id in the path. What is no id names nothing.
+pub fn id<T: std::str::FromStr>(
+    request: &HttpRequest,
+    name: &str,
+    entity: Entity,
+) -> Result<T, Failure> {
+    let text = request.match_info().get(name).unwrap_or_default();
+    text.parse().ok().ok_or(Failure::not_found(entity))
+}
+
+/// A text in the path; what the router has left encoded is decoded.
+pub fn segment(request: &HttpRequest, name: &str) -> String {
+    let text = request.match_info().get(name).unwrap_or_default();
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
+}

@@ -1,0 +1,120 @@
+//! The one table of routes: it registers them, documents them, and says how they are limited.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::middleware::{Next, from_fn};
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{Error, Resource, body::MessageBody};
+use connexus_domain::ports::LimitClass;
+use utoipa::OpenApi;
+
+use crate::failure::Failure;
+use crate::gateway::Gateway;
+use crate::handlers::{auth, ops, users};
+
+/// A path and its methods.
+pub struct Route {
+    pub path: &'static str,
+    pub methods: &'static [(&'static str, LimitClass)],
+}
+
+macro_rules! routes {
+    (
+        $(#[$doc:meta])* $register:ident, $table:ident, $documented:ident;
+        $($path:literal { $($method:ident $module:ident::$handler:ident $class:ident;)+ })+
+    ) => {
+        $(#[$doc])*
+        pub fn $register(cfg: &mut ServiceConfig) {
+            $(
+                let allowed = [$(stringify!($method)),+].join(", ");
+                let resource = web::resource($path)
+                    $(.route(web::method(Method::$method).to($module::$handler)))+;
+                cfg.service(with_method_check(resource, allowed).wrap(from_fn(in_time)));
+            )+
+        }
+
+        pub static $table: &[Route] = &[$(Route {
+            path: $path,
+            methods: &[$((stringify!($method), LimitClass::$class)),+],
+        }),+];
+
+        /// The same routes, described.
+        #[derive(OpenApi)]
+        #[openapi(paths($($($module::$handler),+),+))]
+        pub struct $documented;
+    };
+}
+
+routes! {
+    /// Registers the REST API.
+    rest, REST, RestDocs;
+    "/v1/auth/register" { POST auth::register Auth; }
+    "/v1/auth/login" { POST auth::login Auth; }
+    "/v1/auth/refresh" { POST auth::refresh Auth; }
+    "/v1/auth/logout" { POST auth::logout General; }
+    "/v1/auth/password" { PUT auth::change_password Auth; }
+    "/v1/auth/sessions" { GET auth::sessions General; }
+    "/v1/auth/sessions/{id}" { DELETE auth::end_session General; }
+    "/v1/users" { GET users::search Search; }
+    "/v1/users/me" { GET users::me General; PATCH users::update_me General; }
+    "/v1/users/me/blocks" { GET users::blocks General; }
+    "/v1/users/me/blocks/{user_id}" { PUT users::block General; DELETE users::unblock General; }
+    "/v1/users/{id}" { GET users::get General; }
+    "/v1/users/{id}/presence" { GET users::presence General; }
+    "/v1/presence" { GET users::online General; }
+}
+
+routes! {
+    /// Registers what operators and developers look at.
+    operator, OPERATOR, OperatorDocs;
+    "/health" { GET ops::health General; }
+    "/health/ready" { GET ops::ready General; }
+    "/metrics" { GET ops::metrics General; }
+    "/openapi.json" { GET ops::openapi General; }
+}
+
+fn with_method_check(resource: Resource, allowed: String) -> Resource {
+    resource.default_service(web::to(move || {
+        let failure = Failure::Method(allowed.clone());
+        async move { Err::<actix_web::HttpResponse, _>(failure) }
+    }))
+}
+
+/// How a request is limited, by its route's pattern and its method.
+pub fn class(pattern: &str, method: &Method) -> LimitClass {
+    static CLASSES: LazyLock<HashMap<(&str, &str), LimitClass>> = LazyLock::new(|| {
+        let routes = REST.iter();
+        routes
+            .flat_map(|route| {
+                let methods = route.methods.iter();
+                methods.map(|(method, class)| ((route.path, *method), *class))
+            })
+            .collect()
+    });
+    CLASSES
+        .get(&(pattern, method.as_str()))
+        .copied()
+        .unwrap_or(LimitClass::General)
+}
+
+/// Ends a request that takes too long. It stands inside of routing, where a request may be kept to be
+/// answered after the handler is gone.
+async fn in_time(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let patience = request
+        .app_data::<Data<Gateway>>()
+        .map(|gateway| gateway.settings.request_timeout);
+    let Some(patience) = patience else {
+        return Ok(next.call(request).await?.map_into_left_body());
+    };
+    let kept = request.request().clone();
+    match tokio::time::timeout(patience, next.call(request)).await {
+        Ok(answer) => Ok(answer?.map_into_left_body()),
+        Err(_) => Ok(ServiceResponse::from_err(Failure::Slow, kept).map_into_right_body()),
+    }
+}
