@@ -232,3 +232,79 @@ responses! {
     NotFound "404"
     Conflict "409"
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::routes::{OPERATOR, REST};
+
+    fn document() -> Value {
+        serde_json::from_str(json()).unwrap()
+    }
+
+    #[test]
+    fn it_is_of_3_1_and_names_exactly_the_routes() {
+        let document = document();
+        assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+        let mut described = BTreeSet::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for method in item.as_object().unwrap().keys() {
+                described.insert(format!("{} {path}", method.to_uppercase()));
+            }
+        }
+        let routes = REST.iter().chain(OPERATOR);
+        let served: BTreeSet<String> = routes
+            .flat_map(|route| {
+                let methods = route.methods.iter();
+                methods.map(|(method, _)| format!("{method} {}", route.path))
+            })
+            .collect();
+        assert_eq!(described, served);
+    }
+
+    #[test]
+    fn each_operation_has_an_id_of_its_own_its_parameters_and_its_problems() {
+        let document = document();
+        let mut ids = BTreeSet::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let what = format!("{method} {path}");
+                let id = operation["operationId"].as_str().unwrap();
+                assert!(ids.insert(id.to_owned()), "{id} is there twice");
+                let parameters = operation["parameters"].as_array();
+                let parameters = parameters.cloned().unwrap_or_default();
+                for name in path.split('{').skip(1).filter_map(|s| s.split('}').next()) {
+                    let found = |one: &Value| one["name"] == name && one["in"] == "path";
+                    assert!(parameters.iter().any(found), "{what}: {name}");
+                }
+                let queried = parameters.iter().any(|one| one["in"] == "query");
+                let responses = operation["responses"].as_object().unwrap();
+                if path.starts_with("/v1/") {
+                    for status in ["429", "500", "503"] {
+                        assert!(responses.contains_key(status), "{what}: {status}");
+                    }
+                    if queried || operation.get("requestBody").is_some() {
+                        assert!(responses.contains_key("400"), "{what}: 400");
+                    }
+                    if operation.get("security").is_none() {
+                        assert!(responses.contains_key("401"), "{what}: 401");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_refers_to_what_is_not_there() {
+        let document = document();
+        let text = document.to_string();
+        let references = text.split(r##""$ref":"#"##).skip(1);
+        for reference in references.filter_map(|rest| rest.split('"').next()) {
+            assert!(document.pointer(reference).is_some(), "{reference}");
+        }
+    }
+}

@@ -208,3 +208,111 @@ pub fn segment(request: &HttpRequest, name: &str) -> String {
     let text = request.match_info().get(name).unwrap_or_default();
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dto;
+
+    fn refused<T: DeserializeOwned>(body: &str) -> (String, String) {
+        match parse::<T>(body.as_bytes()).err().unwrap() {
+            Failure::Domain(Error::Invalid(fields)) => {
+                (fields[0].field.clone(), fields[0].reason.clone())
+            }
+            Failure::Request(ErrorCode::Malformed, detail) => ("malformed".to_owned(), detail),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_wrong_field_is_named_and_not_repeated() {
+        let cases = [
+            (
+                r#"{"identifier": {"$gt": ""}}"#,
+                "identifier",
+                "must be a string",
+            ),
+            (r#"{"identifier": "x"}"#, "password", "is required"),
+            (
+                r#"{"identifier": 1.5, "password": "x"}"#,
+                "identifier",
+                "must be a string",
+            ),
+        ];
+        for (body, field, reason) in cases {
+            let told = refused::<dto::Login>(body);
+            assert_eq!(told, (field.to_owned(), reason.to_owned()));
+        }
+        let told = refused::<dto::UpdateMe>(r#"{"privacy": {"presence": "secret"}}"#);
+        assert_eq!(told.0, "privacy.presence");
+        assert!(!told.1.contains("secret"), "{told:?}");
+        let told = refused::<dto::AddMembers>(r#"{"user_ids": ["nobody"]}"#);
+        assert_eq!(
+            told,
+            ("user_ids[0]".to_owned(), "must be a UUID".to_owned())
+        );
+        let told = refused::<dto::AddMembers>(r#"{"user_id": 7}"#);
+        assert_eq!(told, ("user_id".to_owned(), "must be a UUID".to_owned()));
+        for bad in ["-1.5", "1e300", "[]", "{}", "\"1\"", "99999999999999999999"] {
+            let told = refused::<dto::Read>(&format!(r#"{{"seq": {bad}}}"#));
+            assert_eq!(
+                told,
+                ("seq".to_owned(), "must be a whole number".to_owned())
+            );
+        }
+        let told = refused::<dto::Sync>(r#"{"conversations": {"x": 1}}"#);
+        assert!(told.0.starts_with("conversations"), "{told:?}");
+        let told = refused::<dto::OpenConversation>(r#"{"kind": "club"}"#);
+        assert_eq!(told.0, "kind");
+    }
+
+    #[test]
+    fn what_is_no_json_object_is_malformed() {
+        let deep = format!(
+            r#"{{"x":{}1{}}}"#,
+            r#"{"a":"#.repeat(20_000),
+            "}".repeat(20_000)
+        );
+        for body in [
+            "",
+            "{",
+            "[]",
+            "null",
+            "4",
+            "{\"x\":\"\\ud800\"}",
+            "\u{0}",
+            &deep,
+        ] {
+            assert_eq!(refused::<dto::UpdateMe>(body).0, "malformed");
+        }
+    }
+
+    #[test]
+    fn null_and_absent_are_told_apart() {
+        let body: dto::UpdateMe = parse(br#"{"bio": null, "display_name": null}"#)
+            .ok()
+            .unwrap();
+        assert_eq!((body.bio, body.status_text), (Some(None), None));
+        assert_eq!(body.display_name, None);
+    }
+
+    #[test]
+    fn json_has_many_names() {
+        for kind in [
+            "application/json",
+            "Application/JSON; charset=utf-8",
+            "application/a+json",
+        ] {
+            assert!(is_json(kind), "{kind}");
+        }
+        for kind in [
+            "",
+            "text/plain",
+            "text/json5",
+            "application/xml",
+            "multipart/form-data",
+        ] {
+            assert!(!is_json(kind), "{kind}");
+        }
+    }
+}

@@ -28,7 +28,8 @@ impl Params {
         })
     }
 
-    fn refuse(&self, name: &str, reason: impl Into<String>) {
+    /// A parameter is wrong for a reason of the handler's.
+    pub fn refuse(&self, name: &str, reason: impl Into<String>) {
         self.wrong.borrow_mut().push(FieldError {
             field: name.to_owned(),
             reason: reason.into(),
@@ -107,9 +108,13 @@ impl Params {
         })
     }
 
-    /// A parameter that must be there, or one that is wrong for a reason of the handler's.
-    pub fn require(&self, name: &str, reason: &str) {
-        self.refuse(name, reason);
+    /// A parameter must be there, and is not or is wrong.
+    pub fn refuse_absent(&self, name: &str) {
+        let told = |error: &FieldError| error.field == name;
+        let known = self.wrong.borrow().iter().any(told);
+        if !known {
+            self.refuse(name, "is required");
+        }
     }
 
     /// Fails if any parameter was wrong.

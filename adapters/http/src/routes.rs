@@ -13,7 +13,7 @@ use utoipa::OpenApi;
 
 use crate::failure::Failure;
 use crate::gateway::Gateway;
-use crate::handlers::{auth, ops, users};
+use crate::handlers::{auth, conversations, members, messages, ops, users};
 
 /// A path and its methods.
 pub struct Route {
@@ -65,6 +65,31 @@ routes! {
     "/v1/users/{id}" { GET users::get General; }
     "/v1/users/{id}/presence" { GET users::presence General; }
     "/v1/presence" { GET users::online General; }
+    "/v1/conversations" { GET conversations::list General; POST conversations::open General; }
+    "/v1/conversations/{id}" {
+        GET conversations::get General;
+        PATCH conversations::update General;
+        DELETE conversations::delete General;
+    }
+    "/v1/conversations/{id}/members" { GET members::list General; POST members::add General; }
+    "/v1/conversations/{id}/members/{user_id}" {
+        PATCH members::set_role General;
+        DELETE members::remove General;
+    }
+    "/v1/conversations/{id}/preferences" { PATCH conversations::preferences General; }
+    "/v1/conversations/{id}/read" { PUT conversations::read General; }
+    "/v1/conversations/{id}/receipts" { GET conversations::receipts General; }
+    "/v1/conversations/{id}/messages" { GET messages::history General; POST messages::send Send; }
+    "/v1/rooms/{slug}/join" { POST conversations::join General; }
+    "/v1/messages/{id}" {
+        GET messages::get General;
+        PATCH messages::edit Send;
+        DELETE messages::delete Send;
+    }
+    "/v1/messages/{id}/reactions/{emoji}" { PUT messages::react Send; DELETE messages::unreact Send; }
+    "/v1/messages/{id}/thread" { GET messages::thread General; }
+    "/v1/search/messages" { GET messages::search Search; }
+    "/v1/sync" { POST messages::sync General; }
 }
 
 routes! {
@@ -86,7 +111,7 @@ fn with_method_check(resource: Resource, allowed: String) -> Resource {
 /// How a request is limited, by its route's pattern and its method.
 pub fn class(pattern: &str, method: &Method) -> LimitClass {
     static CLASSES: LazyLock<HashMap<(&str, &str), LimitClass>> = LazyLock::new(|| {
-        let routes = REST.iter();
+        let routes = REST.iter().chain(OPERATOR);
         routes
             .flat_map(|route| {
                 let methods = route.methods.iter();
@@ -116,5 +141,59 @@ async fn in_time(
     match tokio::time::timeout(patience, next.call(request)).await {
         Ok(answer) => Ok(answer?.map_into_left_body()),
         Err(_) => Ok(ServiceResponse::from_err(Failure::Slow, kept).map_into_right_body()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header;
+    use actix_web::test::{TestRequest, call_service, init_service};
+    use actix_web::{App, http::StatusCode};
+
+    use super::*;
+
+    /// A path of the route, with something in the place of its parameters.
+    fn some_path(pattern: &str) -> String {
+        let mut path = String::new();
+        for (n, part) in pattern.split(['{', '}']).enumerate() {
+            path.push_str(if n % 2 == 1 { "x" } else { part });
+        }
+        path
+    }
+
+    #[actix_web::test]
+    async fn every_route_has_its_methods_and_no_others() {
+        let app = init_service(App::new().configure(rest).configure(operator)).await;
+        for route in REST.iter().chain(OPERATOR) {
+            let allowed: Vec<&str> = route.methods.iter().map(|(method, _)| *method).collect();
+            for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+                let request = TestRequest::with_uri(&some_path(route.path))
+                    .method(method.parse().unwrap())
+                    .to_request();
+                let answer = call_service(&app, request).await;
+                let (status, what) = (answer.status(), format!("{method} {}", route.path));
+                if allowed.contains(&method) {
+                    // without a gateway it fails, but it is there
+                    assert_ne!(status, StatusCode::NOT_FOUND, "{what}");
+                    assert_ne!(status, StatusCode::METHOD_NOT_ALLOWED, "{what}");
+                } else {
+                    assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED, "{what}");
+                    assert_eq!(
+                        answer.headers()[header::ALLOW],
+                        allowed.join(", "),
+                        "{what}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn passwords_and_tokens_are_limited_more_than_reading() {
+        assert_eq!(class("/v1/auth/login", &Method::POST), LimitClass::Auth);
+        let messages = "/v1/conversations/{id}/messages";
+        assert_eq!(class(messages, &Method::POST), LimitClass::Send);
+        assert_eq!(class(messages, &Method::GET), LimitClass::General);
+        assert_eq!(class("", &Method::GET), LimitClass::General);
     }
 }

@@ -2,6 +2,9 @@
 //! answer.
 
 pub mod auth;
+pub mod conversations;
+pub mod members;
+pub mod messages;
 pub mod ops;
 pub mod users;
 
@@ -13,6 +16,9 @@ use connexus_wire::shapes::List;
 use serde::Serialize;
 
 use crate::failure::Failure;
+
+/// How many items a page has when nothing is asked.
+pub const PAGE_DEFAULT: u32 = 50;
 
 /// What handlers answer.
 pub type Answer = Result<HttpResponse, Failure>;

@@ -10,7 +10,7 @@ use crate::docs::{BadRequest, Conflict, NotFound};
 use crate::dto;
 use crate::extract::{Authenticated, Signed, id};
 use crate::gateway::Gateway;
-use crate::handlers::{Answer, done, ok, page, whole};
+use crate::handlers::{Answer, PAGE_DEFAULT, done, ok, page, whole};
 use crate::query::Params;
 use crate::schema;
 
@@ -142,7 +142,7 @@ pub async fn online(gateway: Data<Gateway>, actor: Authenticated) -> Answer {
 )]
 pub async fn blocks(gateway: Data<Gateway>, actor: Authenticated, request: HttpRequest) -> Answer {
     let params = Params::of(&request)?;
-    let (after, limit) = (params.cursor("cursor"), params.limit(50));
+    let (after, limit) = (params.cursor("cursor"), params.limit(PAGE_DEFAULT));
     params.check()?;
     let blocked = gateway.app.blocks.list(&actor.0, after, limit).await?;
     page(&blocked, UserShape::of)
