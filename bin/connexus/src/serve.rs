@@ -1,0 +1,223 @@
+//! `connexus serve`: listens until told to stop, then finishes what was begun.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::HttpServer;
+use actix_web::dev::Extensions;
+use anyhow::Context as _;
+use connexus_application::TrustedProxies;
+use connexus_http::HttpSettings;
+use connexus_ws::{OutboxLimits, WsSettings};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use secrecy::ExposeSecret as _;
+use socket2::SockRef;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::config::{Config, bind_address, proxies};
+use crate::wiring;
+
+/// A peer that acknowledges nothing for this long is gone; its socket would stay otherwise, with all
+/// that waits for it.
+const PEER_PATIENCE: Duration = Duration::from_secs(10);
+/// What the kernel may hold for a peer that does not read, in bytes.
+const SEND_BUFFER: usize = 256 * 1024;
+
+pub async fn serve(config: &Config) -> anyhow::Result<()> {
+    let address = bind_address(&config.server.bind)?;
+    let metrics = recorder()?;
+    let app = wiring::application(config).await?;
+    let limiter = wiring::limiter(config)?;
+    let trusted = TrustedProxies::new(proxies(&config.server.trusted_proxies)?);
+    let http = connexus_http::Gateway::new(
+        Arc::clone(&app),
+        Arc::clone(&limiter) as Arc<_>,
+        metrics.clone(),
+        http_settings(config, trusted.clone()),
+    );
+    let ws = config.server.websocket.then(|| {
+        connexus_ws::Gateway::new(
+            Arc::clone(&app),
+            Arc::clone(&limiter) as Arc<_>,
+            ws_settings(config, trusted),
+        )
+    });
+    let server = HttpServer::new(move || {
+        let ws = ws.clone();
+        connexus_http::app(&http, move |routes| {
+            if let Some(ws) = &ws {
+                connexus_ws::configure(ws, routes);
+            }
+        })
+    })
+    .disable_signals()
+    .backlog(4_096)
+    .max_connections(50_000)
+    .workers(workers(config))
+    .shutdown_timeout(config.server.shutdown_timeout_ms.div_ceil(1_000))
+    .on_connect(tune)
+    .bind(address)
+    .with_context(|| format!("server.bind = \"{address}\": cannot listen there"))?
+    .run();
+    let handle = server.handle();
+    let mut signals = Signals::listen()?;
+    tracing::info!(%address, storage = app.check_storage().await.0, "Connexus listens");
+    let serving = tokio::spawn(server);
+    let upkeep = tokio::spawn(run_upkeep(metrics));
+    signals.wait().await;
+    tracing::info!("stopping: telling sockets, finishing what was begun");
+    let finish = async {
+        app.hub().restart_all();
+        // sockets that were opened meanwhile are told, too
+        let stop = async {
+            handle.stop(true).await;
+        };
+        let again = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            app.hub().restart_all();
+        };
+        tokio::join!(stop, again);
+        app.shutdown().await;
+    };
+    let patience =
+        Duration::from_millis(config.server.shutdown_timeout_ms) + Duration::from_secs(2);
+    tokio::select! {
+        done = tokio::time::timeout(patience, finish) => {
+            if done.is_err() {
+                tracing::warn!("not everything could be finished in time");
+            }
+        }
+        () = signals.wait() => tracing::warn!("a second signal: ending at once"),
+    }
+    upkeep.abort();
+    serving.abort();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn workers(config: &Config) -> usize {
+    match config.server.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        n => n,
+    }
+}
+
+/// Socket options that actix has no words for.
+fn tune(connection: &dyn Any, _: &mut Extensions) {
+    if let Some(stream) = connection.downcast_ref::<tokio::net::TcpStream>() {
+        let socket = SockRef::from(stream);
+        // a kernel that refuses one of these still serves
+        drop(socket.set_tcp_nodelay(true));
+        drop(socket.set_tcp_user_timeout(Some(PEER_PATIENCE)));
+        drop(socket.set_send_buffer_size(SEND_BUFFER));
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        let terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+        let interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+        Ok(Self {
+            terminate,
+            interrupt,
+        })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn recorder() -> anyhow::Result<PrometheusHandle> {
+    use metrics_exporter_prometheus::Matcher;
+    let seconds = [
+        0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+    ];
+    let sizes = [
+        1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0,
+    ];
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &seconds)?
+        .set_buckets_for_metric(Matcher::Suffix("_batch_size".to_owned()), &sizes)?
+        .install_recorder()
+        .context("metrics")
+}
+
+/// Keeps histograms small between scrapes.
+async fn run_upkeep(metrics: PrometheusHandle) {
+    let mut tick = tokio::time::interval(Duration::from_secs(5));
+    loop {
+        tick.tick().await;
+        metrics.run_upkeep();
+        process_figures();
+    }
+}
+
+/// Memory and threads of this process, as Linux tells them.
+fn process_figures() {
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else {
+        return;
+    };
+    let figure = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace()
+            .next()?
+            .parse::<u32>()
+            .ok()
+            .map(f64::from)
+    };
+    if let Some(kib) = figure("VmRSS:") {
+        metrics::gauge!("process_resident_memory_bytes").set(kib * 1_024.0);
+    }
+    if let Some(threads) = figure("Threads:") {
+        metrics::gauge!("process_threads").set(threads);
+    }
+    if let Ok(open) = std::fs::read_dir("/proc/self/fd") {
+        metrics::gauge!("process_open_fds")
+            .set(f64::from(u32::try_from(open.count()).unwrap_or(u32::MAX)));
+    }
+}
+
+fn http_settings(config: &Config, proxies: TrustedProxies) -> HttpSettings {
+    let token = config.metrics.token.expose_secret();
+    HttpSettings {
+        body_limit: config.server.body_limit,
+        request_timeout: Duration::from_millis(config.server.request_timeout_ms),
+        cors_origins: config.cors.origins.clone(),
+        proxies,
+        metrics_token: (!token.is_empty()).then(|| token.to_owned()),
+        environment: config.environment.as_str(),
+        hsts: config.server.hsts,
+        version: env!("CARGO_PKG_VERSION"),
+        rest: config.server.rest,
+    }
+}
+
+fn ws_settings(config: &Config, proxies: TrustedProxies) -> WsSettings {
+    let ws = &config.ws;
+    WsSettings {
+        max_frame: ws.max_frame,
+        frames_per_second: ws.frames_per_second,
+        bytes_per_second: ws.bytes_per_second,
+        auth_timeout: Duration::from_millis(ws.auth_timeout_ms),
+        ping_interval: Duration::from_millis(ws.ping_interval_ms),
+        outbox: OutboxLimits {
+            frames: ws.queue_frames,
+            bytes: ws.queue_bytes,
+        },
+        max_in_flight: ws.max_in_flight,
+        sync_grace: Duration::from_millis(ws.sync_grace_ms),
+        origins: config.cors.origins.clone(),
+        proxies,
+    }
+}

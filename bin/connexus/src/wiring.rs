@@ -1,0 +1,158 @@
+//! Picks adapters by configuration and wires them to the application.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use connexus_application::settings::{
+    AuthSettings, CoalescerSettings, DeliverySettings, PresenceSettings, Settings, SyncSettings,
+};
+use connexus_application::{Connexus, Metered, Ports};
+use connexus_crypto::{
+    Argon2Hasher, Argon2Params, HasherSettings, JwtIssuer, JwtSettings, SystemClock, UuidV7Source,
+};
+use connexus_domain::Error;
+use connexus_domain::ports::Storage;
+use connexus_limits::{GovernorLimiter, LimitSettings, Rate};
+use connexus_sqlite::{SqliteOptions, SqliteStorage};
+
+use crate::config::{Config, Profile};
+use crate::files;
+
+/// Opens the database that the URL names, and waits a bounded time for it.
+pub async fn storage(config: &Config) -> anyhow::Result<Arc<dyn Storage>> {
+    let deadline =
+        tokio::time::Instant::now() + Duration::from_millis(config.storage.connect_timeout_ms);
+    let mut told = false;
+    loop {
+        match open(config).await {
+            Ok(storage) => return Ok(storage),
+            Err(error @ Error::Unavailable { .. }) if tokio::time::Instant::now() < deadline => {
+                if !told {
+                    tracing::warn!(cause = %cause(&error), "the database does not answer yet; waiting for it");
+                    told = true;
+                }
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            Err(error) => anyhow::bail!("storage.url: {}", cause(&error)),
+        }
+    }
+}
+
+async fn open(config: &Config) -> Result<Arc<dyn Storage>, Error> {
+    let options = SqliteOptions {
+        max_read_connections: config.storage.max_connections,
+        ..SqliteOptions::default()
+    };
+    let storage = SqliteStorage::connect(&config.storage.url, options).await?;
+    storage.migrate().await?;
+    Ok(Arc::new(storage))
+}
+
+/// The innermost cause, which is what an operator can do something about.
+fn cause(error: &Error) -> String {
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+/// `connexus migrate`.
+pub async fn migrate(config: &Config) -> anyhow::Result<()> {
+    let storage = storage(config).await?;
+    println!("{}: the schema is up to date", storage.name());
+    storage.close().await;
+    Ok(())
+}
+
+/// The use-cases on their adapters, their tasks running.
+pub async fn application(config: &Config) -> anyhow::Result<Arc<Connexus>> {
+    let secret = files::jwt_secret(config)?;
+    let secrets = std::iter::once(secret)
+        .chain(config.auth.jwt_previous_secrets.iter().cloned())
+        .collect();
+    let tokens = JwtIssuer::new(JwtSettings {
+        secrets,
+        issuer: config.auth.jwt_issuer.clone(),
+        audience: config.auth.jwt_audience.clone(),
+    })
+    .context("auth.jwt_secret")?;
+    let passwords = Argon2Hasher::new(hasher(config)).context("auth.argon2")?;
+    let ports = Ports {
+        storage: Arc::new(Metered::new(storage(config).await?)),
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(UuidV7Source),
+        passwords: Arc::new(passwords),
+        tokens: Arc::new(tokens),
+    };
+    Ok(Connexus::start(ports, settings(config)))
+}
+
+fn hasher(config: &Config) -> HasherSettings {
+    let defaults = HasherSettings::default();
+    let concurrency = match config.auth.hash_concurrency {
+        0 => defaults.concurrency,
+        n => n,
+    };
+    let params = Argon2Params {
+        memory_kib: config.auth.argon2_memory_kib,
+        iterations: config.auth.argon2_iterations,
+        parallelism: config.auth.argon2_parallelism,
+    };
+    HasherSettings {
+        params,
+        concurrency,
+        ..defaults
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    let millis = Duration::from_millis;
+    Settings {
+        auth: AuthSettings {
+            access_ttl: Duration::from_secs(config.auth.access_ttl_s),
+            refresh_ttl: Duration::from_secs(config.auth.refresh_ttl_s),
+            password_min: config.auth.password_min,
+            ..AuthSettings::default()
+        },
+        coalescer: CoalescerSettings {
+            lanes: config.coalescer.lanes,
+            max_batch: config.coalescer.max_batch,
+            queue: config.coalescer.queue,
+        },
+        delivery: DeliverySettings {
+            chatter_max_members: config.delivery.chatter_max_members,
+            receipt_flush: millis(config.delivery.receipt_flush_ms),
+            roster_cache: config.delivery.roster_cache,
+            ..DeliverySettings::default()
+        },
+        presence: PresenceSettings {
+            grace: millis(config.presence.grace_ms),
+            push_interval: millis(config.presence.push_interval_ms),
+            max_members: config.presence.max_members,
+        },
+        sync: SyncSettings {
+            max_lag: config.sync.max_lag,
+            snapshot_messages: config.sync.snapshot_messages,
+            max_changes: config.sync.max_changes,
+        },
+    }
+}
+
+/// The limiter that the configuration asks for.
+pub fn limiter(config: &Config) -> anyhow::Result<Arc<GovernorLimiter>> {
+    let limits = &config.limits;
+    let mut settings = match limits.profile {
+        Profile::Off => LimitSettings::off(),
+        Profile::Normal => LimitSettings::normal(),
+        Profile::Strict => LimitSettings::strict(),
+    };
+    if limits.window_ms > 0 && limits.window_requests > 0 && limits.profile != Profile::Off {
+        let window = Duration::from_millis(limits.window_ms);
+        let auth = Rate::new((limits.window_requests / 20).max(1), window);
+        settings = LimitSettings::window(Rate::new(limits.window_requests, window), auth);
+    }
+    settings.max_subjects = limits.max_subjects;
+    Ok(Arc::new(GovernorLimiter::new(settings).context("limits")?))
+}
