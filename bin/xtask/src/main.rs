@@ -1,5 +1,6 @@
 //! What a developer types: `cargo xtask <command>`. One module per command.
 
+mod bench;
 mod test;
 mod tidy;
 mod workspace;
@@ -21,12 +22,15 @@ enum Command {
     Test(test::Args),
     /// Check the direction of dependencies and what compilers do not look at
     Tidy,
+    /// Measure durable sends and deliveries of an optimised build
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Test(args) => test::run(&args),
         Command::Tidy => tidy::run(),
+        Command::Bench(args) => bench::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -12,6 +12,9 @@ pub struct Workspace {
     pub packages: Vec<Package>,
     #[serde(rename = "workspace_root")]
     pub root: PathBuf,
+    /// Where Cargo puts what it builds.
+    #[serde(default)]
+    pub target_directory: PathBuf,
 }
 
 #[derive(Debug, Deserialize)]
