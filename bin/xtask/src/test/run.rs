@@ -260,6 +260,7 @@ mod tests {
             left_out,
             workspace: Workspace {
                 packages: vec![],
+                target_directory: std::path::PathBuf::new(),
                 root: PathBuf::new(),
             },
         }

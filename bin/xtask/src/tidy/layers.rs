@@ -180,6 +180,7 @@ mod tests {
         }
         let workspace = Workspace {
             packages,
+            target_directory: std::path::PathBuf::new(),
             root: "/made-up".into(),
         };
         check(&workspace).iter().map(ToString::to_string).collect()
