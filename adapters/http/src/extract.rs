@@ -175,19 +175,13 @@ fn wrong_field(path: &str, message: &str) -> Failure {
         let dot = if parent.is_empty() { "" } else { "." };
         return Failure::invalid(format!("{parent}{dot}{name}"), "is required");
     }
-    let expected = message
-        .split_once(", expected ")
-        .map(|(_, expected)| expected);
-    let reason = match expected {
+    // what the client sent may stand before the last "expected", never after it
+    let expected = message.rsplit_once(", expected ");
+    let reason = match expected.map(|(_, expected)| expected.trim()) {
         _ if message.starts_with("UUID parsing failed") => "must be a UUID".to_owned(),
-        Some(expected) => {
-            let expected = expected.trim_start_matches("formatted UUID string").trim();
-            match expected {
-                "" => "must be a UUID".to_owned(),
-                "i64" | "u32" | "u64" => "must be a whole number".to_owned(),
-                other => format!("must be {other}"),
-            }
-        }
+        Some("a formatted UUID string") => "must be a UUID".to_owned(),
+        Some("i64" | "u32" | "u64") => "must be a whole number".to_owned(),
+        Some(expected) => format!("must be {expected}"),
         None => "is not acceptable".to_owned(),
     };
     Failure::invalid(if parent.is_empty() { "body" } else { parent }, reason)
