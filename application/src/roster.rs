@@ -61,19 +61,23 @@ impl Rosters {
             .map_err(|error: Arc<Error>| Error::clone(&error))
     }
 
-    /// The members, among whom `user` must be; asks the database before it says no.
+    /// The members, among whom `user` must be; asks the database for that one before it says no.
     pub async fn of_member(&self, id: ConversationId, user: UserId) -> Result<Arc<Roster>> {
         let cached = self.get(id).await?;
         if cached.contains(user) {
             return Ok(cached);
         }
+        let found = self
+            .storage
+            .conversations()
+            .find_with_member(id, user)
+            .await?;
+        let (_, member) = found.ok_or(Error::NotFound(Entity::Conversation))?;
+        member
+            .ok_or(Error::Forbidden(Denial::NotMember))?
+            .access()?;
         self.forget(id).await;
-        let fresh = self.get(id).await?;
-        if fresh.contains(user) {
-            Ok(fresh)
-        } else {
-            Err(Error::Forbidden(Denial::NotMember))
-        }
+        self.get(id).await
     }
 
     pub async fn forget(&self, id: ConversationId) {

@@ -113,15 +113,31 @@ impl Sync {
                     .unwrap_or(u32::MAX)
                     .max(2),
             );
-            match behind {
+            let told = answer.changes.len();
+            let caught_up = match behind {
                 Some(rev) if rev >= 0 && rev < head.rev && head.rev - rev <= settings.max_lag => {
-                    self.changes(actor, head, rev, room, &mut answer).await?;
+                    self.changes(actor, head, rev, room, &mut answer).await
                 }
                 Some(_) => {
                     answer.reset.push(head.conversation_id);
-                    self.snapshot(actor, head, &mut answer).await?;
+                    self.snapshot(actor, head, &mut answer).await
                 }
-                None => self.snapshot(actor, head, &mut answer).await?,
+                None => self.snapshot(actor, head, &mut answer).await,
+            };
+            match caught_up {
+                // the asker left, or it was deleted, in this very moment
+                Err(Error::Forbidden(_) | Error::NotFound(_)) => {
+                    answer.changes.truncate(told);
+                    answer.reset.retain(|id| *id != head.conversation_id);
+                    answer.conversations.remove(&head.conversation_id);
+                    let left = SyncData::Left(actor.user_id);
+                    answer.changes.push(SyncChange {
+                        conversation_id: head.conversation_id,
+                        rev: head.rev,
+                        data: left,
+                    });
+                }
+                other => other?,
             }
         }
         self.note_delivered(actor, &answer);

@@ -260,7 +260,7 @@ mod tests {
             left_out,
             workspace: Workspace {
                 packages: vec![],
-                target_directory: std::path::PathBuf::new(),
+                target_directory: PathBuf::new(),
                 root: PathBuf::new(),
             },
         }
