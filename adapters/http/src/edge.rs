@@ -5,15 +5,17 @@ use std::time::Instant;
 use actix_cors::Cors;
 use actix_web::Error;
 use actix_web::HttpMessage as _;
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::dev::{ResponseHead, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use connexus_domain::ports::Subject;
+use connexus_wire::{ErrorCode, Problem};
 use tracing::Instrument as _;
 
+use crate::failure::PROBLEM;
 use crate::gateway::Gateway;
 use crate::limits::{self, RouteClass};
 use crate::routes;
@@ -180,7 +182,33 @@ pub async fn limit(
     for (name, value) in told {
         answer.headers_mut().insert(name, value);
     }
-    Ok(answer)
+    if !answer.status().is_client_error() && !answer.status().is_server_error() {
+        return Ok(answer);
+    }
+    Ok(answer.map_body(|head, body| match problem_of(head) {
+        Some(problem) => EitherBody::right(BoxBody::new(problem)),
+        None => body,
+    }))
+}
+
+/// An error that is not of our making, such as a WebSocket handshake that is none, as a problem.
+fn problem_of(head: &mut ResponseHead) -> Option<Vec<u8>> {
+    let code = match head.status.as_u16() {
+        400 => ErrorCode::Malformed,
+        404 => ErrorCode::NotFound,
+        405 => ErrorCode::MethodNotAllowed,
+        500 => ErrorCode::Internal,
+        _ => return None,
+    };
+    let kind = head.headers().get(header::CONTENT_TYPE);
+    if kind.is_some_and(|kind| kind == PROBLEM) {
+        return None;
+    }
+    let detail = format!("{}.", code.title());
+    let body = serde_json::to_vec(&Problem::new(code, detail)).ok()?;
+    let headers = head.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
+    Some(body)
 }
 
 /// Which pages may use the API.

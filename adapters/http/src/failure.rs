@@ -8,6 +8,9 @@ use actix_web::{HttpResponse, ResponseError};
 use connexus_domain::{Entity, Error};
 use connexus_wire::{ErrorCode, Problem, errors};
 
+/// The media type of a problem.
+pub const PROBLEM: &str = "application/problem+json";
+
 /// What a handler or extractor fails with.
 #[derive(Debug)]
 pub enum Failure {
@@ -114,7 +117,7 @@ impl ResponseError for Failure {
         if problem.status == 401 {
             answer.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
-        answer.insert_header((header::CONTENT_TYPE, "application/problem+json"));
+        answer.insert_header((header::CONTENT_TYPE, PROBLEM));
         match serde_json::to_vec(&problem) {
             Ok(body) => answer.body(body),
             Err(error) => {
