@@ -120,7 +120,7 @@ impl Path {
     fn of(path: &str) -> Self {
         if is_api(path) {
             Self::Api
-        } else if path.starts_with("/docs") {
+        } else if path == "/docs" || path.starts_with("/docs/") {
             Self::Docs
         } else {
             Self::Other

@@ -7,7 +7,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{Error, Resource, body::MessageBody};
+use actix_web::{Error, Resource, body::MessageBody, guard};
 use connexus_domain::ports::LimitClass;
 use utoipa::OpenApi;
 
@@ -29,10 +29,10 @@ macro_rules! routes {
         $(#[$doc])*
         pub fn $register(cfg: &mut ServiceConfig) {
             $(
-                let allowed = [$(stringify!($method)),+].join(", ");
+                let allow = allow_header(&[$(stringify!($method)),+]);
                 let resource = web::resource($path)
-                    $(.route(web::method(Method::$method).to($module::$handler)))+;
-                cfg.service(with_method_check(resource, allowed).wrap(from_fn(in_time)));
+                    $(.route(method(Method::$method).to($module::$handler)))+;
+                cfg.service(with_method_check(resource, allow).wrap(from_fn(in_time)));
             )+
         }
 
@@ -101,6 +101,19 @@ routes! {
     "/openapi.json" { GET ops::openapi General; }
 }
 
+/// A route of one method. Who may `GET` may ask for the headers alone (RFC 9110, 9.1).
+fn method(method: Method) -> actix_web::Route {
+    if method == Method::GET {
+        web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+    } else {
+        web::method(method)
+    }
+}
+
+fn allow_header(methods: &[&str]) -> String {
+    methods.join(", ").replace("GET", "GET, HEAD")
+}
+
 fn with_method_check(resource: Resource, allowed: String) -> Resource {
     resource.default_service(web::to(move || {
         let failure = Failure::Method(allowed.clone());
@@ -119,8 +132,12 @@ pub fn class(pattern: &str, method: &Method) -> LimitClass {
             })
             .collect()
     });
+    let method = match *method {
+        Method::HEAD => "GET",
+        _ => method.as_str(),
+    };
     CLASSES
-        .get(&(pattern, method.as_str()))
+        .get(&(pattern, method))
         .copied()
         .unwrap_or(LimitClass::General)
 }
@@ -165,21 +182,28 @@ mod tests {
     async fn every_route_has_its_methods_and_no_others() {
         let app = init_service(App::new().configure(rest).configure(operator)).await;
         for route in REST.iter().chain(OPERATOR) {
-            let allowed: Vec<&str> = route.methods.iter().map(|(method, _)| *method).collect();
-            for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+            let mut methods: Vec<&str> = route.methods.iter().map(|(method, _)| *method).collect();
+            let told = allow_header(&methods);
+            if methods.contains(&"GET") {
+                methods.push("HEAD");
+            }
+            for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] {
                 let request = TestRequest::with_uri(&some_path(route.path))
                     .method(method.parse().unwrap())
                     .to_request();
                 let answer = call_service(&app, request).await;
                 let (status, what) = (answer.status(), format!("{method} {}", route.path));
-                if allowed.contains(&method) {
+                if methods.contains(&method) {
                     // without a gateway it fails, but it is there
                     assert_ne!(status, StatusCode::NOT_FOUND, "{what}");
                     assert_ne!(status, StatusCode::METHOD_NOT_ALLOWED, "{what}");
                 } else {
                     assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED, "{what}");
-                    let told = answer.headers().get(header::ALLOW).unwrap();
-                    assert_eq!(*told, allowed.join(", "), "{what}");
+                    assert_eq!(
+                        *answer.headers().get(header::ALLOW).unwrap(),
+                        told,
+                        "{what}"
+                    );
                 }
             }
         }

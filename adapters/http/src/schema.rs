@@ -306,3 +306,93 @@ pub struct StorageCheck {
     #[schema(example = "sqlite")]
     pub backend: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use connexus_domain as domain;
+    use connexus_wire::shapes::{MemberShape, MessageShape, ReceiptShape, UserShape};
+    use domain::{ConversationId, MessageId, Timestamp, UserId};
+    use serde_json::Value;
+
+    const ID: Uuid = Uuid::from_u128(7);
+
+    use super::*;
+
+    fn described(name: &str) -> (BTreeSet<String>, BTreeSet<String>) {
+        let document: Value = serde_json::from_str(crate::docs::json()).unwrap();
+        let schema = &document["components"]["schemas"][name];
+        let properties = schema["properties"].as_object().unwrap();
+        let required = schema["required"].as_array().unwrap();
+        let required = required
+            .iter()
+            .map(|name| name.as_str().unwrap().to_owned());
+        (properties.keys().cloned().collect(), required.collect())
+    }
+
+    /// What is written has exactly the fields that are described, and all of them are always there.
+    fn matches(name: &str, shape: impl serde::Serialize) {
+        let written = serde_json::to_value(shape).unwrap();
+        let written: BTreeSet<String> = written.as_object().unwrap().keys().cloned().collect();
+        assert_eq!(described(name), (written.clone(), written), "{name}");
+    }
+
+    fn user() -> domain::User {
+        domain::User {
+            id: UserId::from_uuid(ID),
+            username: domain::Username::parse("ann").unwrap(),
+            email: domain::Email::parse("a@b.example").unwrap(),
+            display_name: "Ann".to_owned(),
+            avatar_url: None,
+            bio: None,
+            status: domain::Status::Online,
+            status_text: None,
+            privacy: domain::Privacy::default(),
+            last_seen_at: None,
+            created_at: Timestamp::from_millis(0),
+            updated_at: Timestamp::from_millis(0),
+        }
+    }
+
+    #[test]
+    fn what_is_described_is_what_is_written() {
+        let message = domain::Message {
+            id: MessageId::from_uuid(ID),
+            conversation_id: ConversationId::from_uuid(ID),
+            seq: 1,
+            rev: 1,
+            sender_id: UserId::from_uuid(ID),
+            kind: domain::MessageKind::Text,
+            body: None,
+            attachments: Vec::new(),
+            reply_to: None,
+            thread_id: None,
+            reply_count: 0,
+            reactions: Vec::new(),
+            client_id: None,
+            created_at: Timestamp::from_millis(0),
+            edited_at: None,
+            deleted_at: None,
+        };
+        matches("Message", MessageShape(&message));
+        let user = user();
+        matches("User", UserShape::plain(&user));
+        let member = domain::Member {
+            conversation_id: ConversationId::from_uuid(ID),
+            user_id: user.id,
+            role: domain::Role::Owner,
+            joined_at: Timestamp::from_millis(0),
+            left_at: None,
+            rev: 1,
+            delivered_seq: 0,
+            delivered_at: None,
+            read_seq: 0,
+            read_at: None,
+            preferences: domain::Preferences::default(),
+        };
+        let profile = UserShape::plain(&user);
+        matches("Member", MemberShape::with(&member, Some(profile)));
+        matches("Receipt", ReceiptShape::from(&member.receipt()));
+    }
+}
