@@ -92,8 +92,15 @@ impl User {
         )
     }
 
-    /// An open, authenticated socket.
+    /// An open socket that is told everything from now on: it has been answered.
     pub async fn ws(&self) -> Socket {
+        let mut socket = self.fresh_ws().await;
+        socket.ok("ping", json!({})).await;
+        socket
+    }
+
+    /// An open socket that has said nothing yet, and may still begin with a `sync`.
+    pub async fn fresh_ws(&self) -> Socket {
         let bearer = format!("Bearer {}", self.access_token);
         socket::connect(&self.http.server.address(), &[("authorization", &bearer)])
             .await

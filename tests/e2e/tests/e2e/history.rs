@@ -137,8 +137,9 @@ async fn a_thread_gathers_its_messages() {
         .await
         .refuses(&["thread_id"]);
 
-    let deleted = bob.delete(&format!("/v1/messages/{}", id(&first))).await;
-    assert_eq!(deleted.status / 100, 2);
+    bob.delete(&format!("/v1/messages/{}", id(&first)))
+        .await
+        .expect(200);
     let root_now = root_now().await;
     assert_eq!(root_now["reply_count"], 2, "of live messages");
     let tombstone = bob

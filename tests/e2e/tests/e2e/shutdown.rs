@@ -9,10 +9,7 @@ async fn a_server_that_is_asked_to_end_says_goodbye() {
     let [ann, bob] = app.users(["ann", "bob"]).await;
     let direct = ann.direct(&bob).await;
     let sent = ann.say(&direct, "kept").await;
-    let mut sockets = [ann.ws().await, bob.ws().await, app.stranger().await];
-    for socket in &mut sockets[..2] {
-        socket.ok("ping", json!({})).await;
-    }
+    let mut sockets = [ann.ws().await, bob.ws().await];
     app.terminate();
     for socket in &mut sockets {
         assert_eq!(socket.closed_with().await, 1012);
@@ -32,20 +29,26 @@ async fn a_server_that_is_asked_to_end_says_goodbye() {
 }
 
 #[tokio::test]
+async fn also_who_has_not_said_who_it_is_is_told_to_come_back() {
+    let app = TestApp::with(&[]).await;
+    let mut socket = app.stranger().await;
+    app.terminate();
+    assert_eq!(socket.closed_with().await, 1012);
+    assert_eq!(app.ended().await.code(), Some(0), "{}", app.log());
+}
+
+#[tokio::test]
 async fn what_was_begun_before_the_end_is_finished() {
     let app = TestApp::with(&[]).await;
     let [ann, bob] = app.users(["ann", "bob"]).await;
     let direct = ann.direct(&bob).await;
     let mut socket = ann.ws().await;
+    let mut calls = Vec::new();
     for n in 0..200 {
-        socket
-            .start(
-                "message.send",
-                json!({"conversation_id": direct, "body": format!("{n}")}),
-            )
-            .await;
+        let call = json!({"conversation_id": direct, "body": format!("{n}")});
+        calls.push(socket.start("message.send", call).await);
     }
-    let first = socket.answer("1").await.value;
+    let first = socket.answer(&calls[0]).await.value;
     assert_eq!(first["ok"], true);
     app.terminate();
     let (acknowledged, code) = socket.into_answers().await;

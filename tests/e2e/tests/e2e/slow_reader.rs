@@ -69,7 +69,7 @@ async fn a_slow_reader_is_let_go_and_resumes() {
     }
     let told = messages.len();
 
-    let mut again = slow.ws().await;
+    let mut again = slow.fresh_ws().await;
     let mut known = json!({ &room: rev });
     loop {
         let answer = again.ok("sync", json!({"conversations": known})).await;

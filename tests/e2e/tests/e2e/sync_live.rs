@@ -85,7 +85,7 @@ async fn a_resume_has_no_gap_and_no_repetition_while_others_write() {
         loop {
             // each connection is given up after a few events, whatever is on its way then
             connections += 1;
-            let mut socket = bob.ws().await;
+            let mut socket = bob.fresh_ws().await;
             replica.sync(&mut socket, &group).await;
             for _ in 0..17 {
                 if replica
@@ -144,7 +144,7 @@ async fn after_a_sync_nothing_is_told_that_was_in_it() {
         }
     };
     let reading = async {
-        let mut socket = bob.ws().await;
+        let mut socket = bob.fresh_ws().await;
         let known = json!({ &group: 3 });
         // from the answer on, the socket is live: each change is in the answer or told after it, not both
         let id = socket.start("sync", json!({"conversations": known})).await;
