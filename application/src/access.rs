@@ -41,16 +41,19 @@ impl Context {
         }
     }
 
-    /// Refuses when one of the two blocks the other.
-    pub async fn check_not_blocked(&self, a: UserId, b: UserId) -> Result<()> {
+    /// Whether one of the two blocks the other.
+    pub async fn are_apart(&self, a: UserId, b: UserId) -> Result<bool> {
         let pair = pair(a, b);
         let blocks = self.storage.blocks();
-        let blocked = self
-            .blocked_pairs
+        self.blocked_pairs
             .try_get_with(pair, blocks.either_blocks(pair.0, pair.1))
             .await
-            .map_err(|error: std::sync::Arc<Error>| Error::clone(&error))?;
-        if blocked {
+            .map_err(|error: std::sync::Arc<Error>| Error::clone(&error))
+    }
+
+    /// Refuses when one of the two blocks the other.
+    pub async fn check_not_blocked(&self, a: UserId, b: UserId) -> Result<()> {
+        if self.are_apart(a, b).await? {
             Err(Error::Forbidden(Denial::Blocked))
         } else {
             Ok(())

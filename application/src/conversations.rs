@@ -6,7 +6,7 @@ use connexus_domain::conversation::{ADD_MEMBERS_MAX, DESCRIPTION_MAX, NAME_MAX};
 use connexus_domain::ports::{ConversationSummary, NewDirect, NewGroup, NewRoom, Opened};
 use connexus_domain::{
     ActivityCursor, ConversationId, ConversationPatch, Denial, Entity, Error, Event, Limit, Page,
-    PreferencesPatch, Result, Slug, UserId, Visibility, text,
+    PreferencesPatch, Result, Slug, UserId, text,
 };
 
 use crate::Actor;
@@ -454,7 +454,7 @@ impl Context {
         let event = Event::ConversationCreated {
             conversation: opened.conversation.clone(),
             me: Box::new(member),
-            peer: peer.map(|profile| Box::new(profile.user)),
+            peer: peer.map(Box::new),
         };
         self.hub
             .publish(Delivery::new(event, Audience::One(to)).except(actor.connection_id));
@@ -464,12 +464,9 @@ impl Context {
     /// Tells all members but the new one itself that somebody came.
     pub(crate) async fn tell_member_joined(&self, member: connexus_domain::Member) -> Result<()> {
         let users = self.storage.users();
-        let Some(mut user) = users.get(member.user_id).await? else {
+        let Some(user) = users.get(member.user_id).await? else {
             return Ok(());
         };
-        if user.privacy.presence == Visibility::Nobody {
-            user.status_text = None;
-        }
         let roster = self.rosters.get(member.conversation_id).await?;
         let others: Arc<[UserId]> = roster
             .members
@@ -479,7 +476,7 @@ impl Context {
             .collect();
         let event = Event::MemberJoined {
             member,
-            user: Box::new(user),
+            user: Box::new(self.shared_profile(user)),
         };
         self.hub
             .publish(Delivery::new(event, Audience::Many(others)));

@@ -14,6 +14,11 @@ use crate::users::Profile;
 /// How many conversations a client may name.
 const KNOWN_MAX: usize = 10_000;
 
+/// An answer ends with the conversation in which it has this many bytes of words, more or less.
+const ANSWER_BYTES: usize = 512 * 1024;
+/// Changes that are read at once.
+const PAGE: usize = 100;
+
 /// One change, as told to one client.
 #[derive(Debug, Clone)]
 pub struct SyncChange {
@@ -104,19 +109,15 @@ impl Sync {
                 Some(rev) => Some(*rev),
                 None => None,
             };
-            if answer.changes.len() >= limit {
+            if is_full(&answer, limit) {
                 answer.complete = false;
                 break;
             }
-            let room = Limit::of(
-                u32::try_from(limit - answer.changes.len())
-                    .unwrap_or(u32::MAX)
-                    .max(2),
-            );
             let told = answer.changes.len();
             let caught_up = match behind {
                 Some(rev) if rev >= 0 && rev < head.rev && head.rev - rev <= settings.max_lag => {
-                    self.changes(actor, head, rev, room, &mut answer).await
+                    let id = head.conversation_id;
+                    self.changes(actor, id, rev, limit, &mut answer).await
                 }
                 Some(_) => {
                     answer.reset.push(head.conversation_id);
@@ -175,37 +176,53 @@ impl Sync {
         }
     }
 
+    /// What changed in one conversation, until the answer is full.
     async fn changes(
         &self,
         actor: &Actor,
-        head: Head,
-        since: Rev,
-        limit: Limit,
+        id: ConversationId,
+        mut since: Rev,
+        limit: usize,
         answer: &mut SyncAnswer,
     ) -> Result<()> {
-        let id = head.conversation_id;
-        let Some(page) = self
-            .context
-            .storage
-            .messages()
-            .changes_since(id, since, limit)
-            .await?
-        else {
-            return Ok(());
-        };
-        let people: Vec<UserId> = page
-            .changes
+        loop {
+            let room = limit.saturating_sub(answer.changes.len()).clamp(2, PAGE);
+            let room = Limit::of(u32::try_from(room).unwrap_or(u32::MAX));
+            let messages = self.context.storage.messages();
+            let Some(page) = messages.changes_since(id, since, room).await? else {
+                return Ok(());
+            };
+            let (rev, more) = (page.rev, page.more);
+            self.tell(actor, id, page.changes, answer).await?;
+            answer.conversations.insert(id, rev);
+            if !more {
+                return Ok(());
+            }
+            if is_full(answer, limit) {
+                answer.complete = false;
+                return Ok(());
+            }
+            since = rev;
+        }
+    }
+
+    async fn tell(
+        &self,
+        actor: &Actor,
+        id: ConversationId,
+        changes: Vec<Change>,
+        answer: &mut SyncAnswer,
+    ) -> Result<()> {
+        let people: Vec<UserId> = changes
             .iter()
             .filter_map(|change| match change {
                 Change::Member(member) => Some(member.user_id),
                 _ => None,
             })
             .collect();
-        let profiles = self
-            .context
-            .contact_profiles(actor.user_id, &people)
-            .await?;
-        for change in page.changes {
+        let context = &self.context;
+        let profiles = context.contact_profiles(actor.user_id, &people).await?;
+        for change in changes {
             let rev = change.rev();
             let data = match change {
                 Change::Message(message) => SyncData::Message(Box::new(message)),
@@ -214,9 +231,10 @@ impl Sync {
                     let profile = profiles.get(&member.user_id).cloned().map(Box::new);
                     SyncData::Member(Box::new(member), profile)
                 }
-                Change::Conversation(_) => SyncData::Conversation(Box::new(
-                    self.context.conversation_view(id, actor.user_id).await?,
-                )),
+                Change::Conversation(_) => {
+                    let view = context.conversation_view(id, actor.user_id).await?;
+                    SyncData::Conversation(Box::new(view))
+                }
             };
             answer.changes.push(SyncChange {
                 conversation_id: id,
@@ -224,8 +242,6 @@ impl Sync {
                 data,
             });
         }
-        answer.conversations.insert(id, page.rev);
-        answer.complete &= !page.more;
         Ok(())
     }
 
@@ -257,4 +273,13 @@ impl Sync {
         answer.conversations.insert(id, conversation.rev);
         Ok(())
     }
+}
+
+/// Whether an answer has enough in it. Another one brings the rest.
+fn is_full(answer: &SyncAnswer, limit: usize) -> bool {
+    let words = |change: &SyncChange| match &change.data {
+        SyncData::Message(message) => message.body.as_ref().map_or(0, String::len),
+        _ => 0,
+    };
+    answer.changes.len() >= limit || answer.changes.iter().map(words).sum::<usize>() >= ANSWER_BYTES
 }

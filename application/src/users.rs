@@ -3,26 +3,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+pub use connexus_domain::user::Profile;
 use connexus_domain::user::{BIO_MAX, DISPLAY_NAME_MAX, STATUS_TEXT_MAX};
 use connexus_domain::{
-    Entity, Error, Limit, Page, Presence, Privacy, Result, Status, Timestamp, User, UserId,
-    UserPatch, Username, Visibility, text,
+    Entity, Error, Limit, Page, Presence, Privacy, Result, Status, User, UserId, UserPatch,
+    Username, Visibility, text,
 };
 
 use crate::Actor;
 use crate::auth::collect;
 use crate::context::Context;
-
-/// A user as somebody may see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Profile {
-    /// The account. Take status and `last_seen_at` from beside it, not from in it.
-    pub user: User,
-    /// How the user appears to the one who looks.
-    pub presence: Presence,
-    /// When the user's last connection went, if the one who looks may know.
-    pub last_seen_at: Option<Timestamp>,
-}
 
 /// A change of the asker's own account, as it came in; `Some(None)` or an empty text empties a field.
 #[derive(Debug, Clone, Default)]
@@ -156,18 +146,29 @@ impl Context {
         }
     }
 
+    /// A user as seen by all who share a conversation with it.
+    pub(crate) fn shared_profile(&self, user: User) -> Profile {
+        if user.privacy.presence == Visibility::Nobody {
+            hidden(user)
+        } else {
+            self.own_profile(user)
+        }
+    }
+
     /// A user as seen by one who shares a conversation with it.
     pub(crate) fn contact_profile(&self, viewer: UserId, user: User) -> Profile {
-        if user.id != viewer && user.privacy.presence == Visibility::Nobody {
-            return hidden(user);
+        if user.id == viewer {
+            self.own_profile(user)
+        } else {
+            self.shared_profile(user)
         }
-        self.own_profile(user)
     }
 
     /// A user as seen by anybody.
     pub(crate) async fn profile(&self, viewer: UserId, user: User) -> Result<Profile> {
         let visible = user.id == viewer
             || match user.privacy.presence {
+                _ if self.are_apart(viewer, user.id).await? => false,
                 Visibility::Everyone => true,
                 Visibility::Nobody => false,
                 Visibility::Contacts => {
@@ -184,7 +185,8 @@ impl Context {
         })
     }
 
-    /// Users who share a conversation with `viewer`, by id.
+    /// Users who share a conversation with `viewer`, by id. Of those who block the viewer, or are
+    /// blocked, no presence is shown.
     pub(crate) async fn contact_profiles(
         &self,
         viewer: UserId,
@@ -193,11 +195,17 @@ impl Context {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
-        let users = self.storage.users().get_many(ids).await?;
-        Ok(users
-            .into_iter()
-            .map(|user| (user.id, self.contact_profile(viewer, user)))
-            .collect())
+        let mut found = HashMap::with_capacity(ids.len());
+        for user in self.storage.users().get_many(ids).await? {
+            let apart = user.id != viewer && self.are_apart(viewer, user.id).await?;
+            let profile = if apart {
+                hidden(user)
+            } else {
+                self.contact_profile(viewer, user)
+            };
+            found.insert(profile.user.id, profile);
+        }
+        Ok(found)
     }
 
     fn presence_of(&self, user: &User) -> Presence {

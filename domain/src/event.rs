@@ -7,7 +7,7 @@ use crate::message::Message;
 use crate::receipt::Receipt;
 use crate::sync::Rev;
 use crate::time::Timestamp;
-use crate::user::{Presence, User};
+use crate::user::{Presence, Profile};
 
 /// Something happened. Every inbound adapter words it in its own way.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +45,7 @@ pub enum Event {
         /// The receiver's own membership.
         me: Box<Member>,
         /// The other user of a direct one.
-        peer: Option<Box<User>>,
+        peer: Option<Box<Profile>>,
     },
     /// A conversation's fields changed.
     ConversationUpdated(Conversation),
@@ -61,7 +61,7 @@ pub enum Event {
         /// The membership.
         member: Member,
         /// Who it is.
-        user: Box<User>,
+        user: Box<Profile>,
     },
     /// Somebody left or was removed.
     MemberLeft(Member),

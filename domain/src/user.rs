@@ -215,6 +215,17 @@ pub struct User {
     pub updated_at: Timestamp,
 }
 
+/// A user as somebody may see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// The account. Take status and `last_seen_at` from beside it, not from in it.
+    pub user: User,
+    /// How the user appears to the one who looks.
+    pub presence: Presence,
+    /// When the user's last connection went, if the one who looks may know.
+    pub last_seen_at: Option<Timestamp>,
+}
+
 /// Longest display name, in characters.
 pub const DISPLAY_NAME_MAX: usize = 50;
 /// Longest bio, in characters.

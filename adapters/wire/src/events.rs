@@ -104,10 +104,9 @@ pub fn encode_event(event: &Event) -> Bytes {
                 },
             )
         }
-        Event::MemberJoined { member, user } => frame(
-            event,
-            MemberShape::with(member, Some(UserShape::plain(user))),
-        ),
+        Event::MemberJoined { member, user } => {
+            frame(event, MemberShape::with(member, Some(UserShape::of(user))))
+        }
         Event::MemberLeft(member) | Event::MemberUpdated(member) => {
             frame(event, MemberShape::bare(member))
         }

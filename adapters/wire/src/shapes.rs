@@ -338,10 +338,10 @@ impl<'a> ConversationShape<'a> {
     }
 
     /// As a new member sees it, who has nothing unread.
-    pub fn new_to(conversation: &'a Conversation, me: &Member, peer: Option<&'a User>) -> Self {
+    pub fn new_to(conversation: &'a Conversation, me: &Member, peer: Option<&'a Profile>) -> Self {
         let seen = SeenShape {
             last_message: None,
-            peer: peer.map(UserShape::plain),
+            peer: peer.map(UserShape::of),
             me: MeShape::of(me, connexus_domain::ports::Unread::default()),
         };
         Self {

@@ -40,8 +40,9 @@ pub async fn open(
     }
     let token = token_of(&request);
     let address = address_of(&request, settings);
-    let socket = Socket::new(gateway.into_inner(), outbox, address);
-    actix_rt::spawn(socket.run(stream, token));
+    let mut socket = Socket::new(gateway.into_inner(), outbox, address);
+    socket.enter(token).await;
+    actix_rt::spawn(socket.run(stream));
     Ok(response.map_into_boxed_body())
 }
 

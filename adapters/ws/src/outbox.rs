@@ -72,7 +72,8 @@ impl Outbox {
         if state.closed.is_some() {
             return;
         }
-        if self.is_over(&state, &frame, 1, 1) {
+        // one answer may be bigger than all that may wait, or its client could never catch up
+        if state.bytes >= self.limits.bytes || state.queue.len() >= self.limits.frames {
             drop(state);
             self.close(Close::Resume);
             return;
@@ -186,7 +187,8 @@ impl Outlet for Outbox {
         if state.closed.is_some() {
             return false;
         }
-        if let Some(held) = &mut state.held {
+        let ends = matches!(delivery.event(), Event::SessionRevoked { .. });
+        if let Some(held) = state.held.as_mut().filter(|_| !ends) {
             if held.len() < self.limits.frames {
                 held.push(Arc::clone(delivery));
                 return true;

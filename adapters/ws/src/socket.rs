@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, ProtocolError};
 use bytes::Bytes;
 use connexus_application::Actor;
-use connexus_application::hub::{Connection, Registration};
+use connexus_application::hub::{Connection, GuestRegistration, Registration};
 use connexus_domain::ports::{LimitClass, Subject};
 use connexus_domain::{Error, Result, UserId};
 use futures_util::StreamExt as _;
@@ -37,6 +37,7 @@ pub struct Socket {
     pub outbox: Rc<Outbox>,
     pub address: IpAddr,
     identity: Option<Identity>,
+    guest: Option<GuestRegistration>,
     in_flight: FuturesUnordered<LocalBoxFuture<'static, Bytes>>,
     budget: Budget,
     heard_at: Instant,
@@ -62,6 +63,7 @@ impl Socket {
             outbox,
             address,
             identity: None,
+            guest: None,
             in_flight: FuturesUnordered::new(),
             budget,
             heard_at: now,
@@ -72,7 +74,9 @@ impl Socket {
         }
     }
 
-    pub async fn run(mut self, mut stream: AggregatedMessageStream, token: Option<String>) {
+    /// Proves who this is before the upgrade is answered, so that nothing that happens after that is
+    /// missed.
+    pub async fn enter(&mut self, token: Option<String>) {
         if let Some(token) = token
             && self.outbox.closed().is_none()
             && let Err(error) = self.authenticate(&token).await
@@ -85,6 +89,13 @@ impl Socket {
                     Close::Unauthenticated
                 });
         }
+        if self.identity.is_none() {
+            let outlet = Rc::clone(&self.outbox) as Rc<_>;
+            self.guest = Some(crate::worker(&self.gateway.app).welcome(outlet));
+        }
+    }
+
+    pub async fn run(mut self, mut stream: AggregatedMessageStream) {
         let mut timer = Box::pin(sleep_until(self.deadline()));
         while self.outbox.closed().is_none() {
             let room = self.in_flight.len() < self.gateway.settings.max_in_flight;
@@ -201,6 +212,7 @@ impl Socket {
                 connexus_domain::AuthFailure::RevokedSession,
             ));
         }
+        self.guest = None;
         self.identity = Some(Identity {
             actor: actor.clone(),
             _registration: registration,

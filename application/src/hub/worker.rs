@@ -1,4 +1,4 @@
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -25,6 +25,15 @@ type Outlets = Vec<(Connection, Rc<dyn Outlet>)>;
 pub struct Worker {
     hub: Arc<Hub>,
     users: RefCell<FxHashMap<UserId, Outlets>>,
+    /// Sockets of whom it is not known yet whose they are: told nothing but that the server goes away.
+    guests: RefCell<FxHashMap<u64, Rc<dyn Outlet>>>,
+    next_guest: Cell<u64>,
+}
+
+/// Keeps a guest attached; dropping it detaches.
+pub struct GuestRegistration {
+    worker: Rc<Worker>,
+    number: u64,
 }
 
 /// Keeps a connection attached; dropping it detaches.
@@ -52,6 +61,8 @@ impl Worker {
         let worker = Rc::new(Self {
             hub: Arc::clone(hub),
             users: RefCell::default(),
+            guests: RefCell::default(),
+            next_guest: Cell::new(0),
         });
         let run = Rc::clone(&worker).run(receiver, waiting, overflowed);
         (worker, run)
@@ -72,6 +83,17 @@ impl Worker {
         Registration {
             worker: Rc::clone(self),
             connection,
+        }
+    }
+
+    /// Adds a socket of whom it is not known yet whose it is.
+    pub fn welcome(self: &Rc<Self>, outlet: Rc<dyn Outlet>) -> GuestRegistration {
+        let number = self.next_guest.get();
+        self.next_guest.set(number + 1);
+        self.guests.borrow_mut().insert(number, outlet);
+        GuestRegistration {
+            worker: Rc::clone(self),
+            number,
         }
     }
 
@@ -174,6 +196,18 @@ impl Worker {
         for (_, outlet) in closing {
             outlet.close(reason);
         }
+        if reason == CloseReason::Restart {
+            let guests: Vec<_> = self.guests.borrow().values().cloned().collect();
+            for outlet in guests {
+                outlet.close(reason);
+            }
+        }
+    }
+}
+
+impl Drop for GuestRegistration {
+    fn drop(&mut self) {
+        self.worker.guests.borrow_mut().remove(&self.number);
     }
 }
 
