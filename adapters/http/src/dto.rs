@@ -1,5 +1,5 @@
-//! What clients send. These check types alone; what a field may contain is the domain's to say, which
-//! names every field that it refuses.
+//! What clients send. These check types, and the sizes that the domain has no rule for; what a field may
+//! contain is the domain's to say, which names every field that it refuses.
 
 #![allow(
     clippy::option_option,
@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 
+use garde::Validate;
 use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -22,7 +23,8 @@ where
 }
 
 /// An account to make.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema, Validate)]
+#[garde(allow_unvalidated)]
 pub struct Register {
     /// 3 to 30 of a–z, 0–9, `_`, `.` and `-`; upper and lower case are the same name.
     #[schema(example = "ann", min_length = 3, max_length = 30)]
@@ -44,7 +46,8 @@ pub struct Register {
 }
 
 /// A login.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema, Validate)]
+#[garde(allow_unvalidated)]
 pub struct Login {
     /// Username or e-mail address.
     #[schema(example = "ann")]
@@ -57,13 +60,16 @@ pub struct Login {
 }
 
 /// A refresh token to exchange.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema, Validate)]
+#[garde(allow_unvalidated)]
 pub struct Refresh {
+    #[garde(length(min = 1, max = 512))]
     pub refresh_token: String,
 }
 
 /// Another password.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema, Validate)]
+#[garde(allow_unvalidated)]
 pub struct ChangePassword {
     #[schema(example = "correct horse battery", format = "password")]
     pub current_password: String,
@@ -94,7 +100,8 @@ pub enum Visibility {
 }
 
 /// A change of privacy settings; those not named stay.
-#[derive(Deserialize, ToSchema, Default)]
+#[derive(Deserialize, ToSchema, Default, Validate)]
+#[garde(allow_unvalidated)]
 pub struct PrivacyChange {
     pub presence: Option<Visibility>,
     /// Whether others are told what the user has read.
@@ -104,7 +111,8 @@ pub struct PrivacyChange {
 }
 
 /// A change of one's own account. What is absent stays; what is `null` is emptied where that is possible.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema, Validate)]
+#[garde(allow_unvalidated)]
 pub struct UpdateMe {
     #[schema(min_length = 3, max_length = 30)]
     pub username: Option<String>,
@@ -133,7 +141,8 @@ pub enum Kind {
 }
 
 /// A conversation to open: `direct` needs `user_id`, `group` needs `name`, `room` needs `slug`.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema, Validate)]
+#[garde(allow_unvalidated)]
 #[schema(example = json!({"kind": "group", "name": "Climbing", "member_ids": []}))]
 pub struct OpenConversation {
     pub kind: Kind,
@@ -148,11 +157,13 @@ pub struct OpenConversation {
     pub description: Option<String>,
     pub avatar_url: Option<String>,
     /// The other members of a group.
+    #[garde(length(max = 1000))]
     pub member_ids: Option<Vec<Uuid>>,
 }
 
 /// A change of a group or room. What is absent stays; what is `null` is emptied.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema, Validate)]
+#[garde(allow_unvalidated)]
 pub struct UpdateConversation {
     #[schema(example = "Climbing", max_length = 100)]
     pub name: Option<String>,
@@ -165,7 +176,8 @@ pub struct UpdateConversation {
 }
 
 /// How one keeps a conversation. What is absent stays.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema, Validate)]
+#[garde(allow_unvalidated)]
 pub struct UpdatePreferences {
     pub archived: Option<bool>,
     pub pinned: Option<bool>,
@@ -176,8 +188,10 @@ pub struct UpdatePreferences {
 }
 
 /// Users to add: several, or one.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema, Validate)]
+#[garde(allow_unvalidated)]
 pub struct AddMembers {
+    #[garde(length(max = 1000))]
     pub user_ids: Option<Vec<Uuid>>,
     pub user_id: Option<Uuid>,
 }
@@ -192,16 +206,19 @@ pub enum Role {
 }
 
 /// Another role.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema, Validate)]
+#[garde(allow_unvalidated)]
 pub struct SetRole {
     pub role: Role,
 }
 
 /// How far one has read: by exactly one of the two.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema, Validate)]
+#[garde(allow_unvalidated)]
 #[schema(example = json!({"seq": 42}))]
 pub struct Read {
     #[schema(minimum = 0)]
+    #[garde(range(min = 0))]
     pub seq: Option<i64>,
     pub message_id: Option<Uuid>,
 }
@@ -219,13 +236,15 @@ pub enum MessageKind {
 }
 
 /// A message to send.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema, Validate)]
+#[garde(allow_unvalidated)]
 #[schema(example = json!({"body": "hello", "client_id": "c-1"}))]
 pub struct SendMessage {
     #[schema(max_length = 8000)]
     pub body: Option<String>,
     /// `text` when absent; `system` is not for clients.
     pub kind: Option<MessageKind>,
+    #[garde(length(max = 10))]
     pub attachment_ids: Option<Vec<Uuid>>,
     /// The message it answers.
     pub reply_to: Option<Uuid>,
@@ -238,14 +257,16 @@ pub struct SendMessage {
 }
 
 /// Other words.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema, Validate)]
+#[garde(allow_unvalidated)]
 pub struct EditMessage {
     #[schema(example = "hello again", min_length = 1, max_length = 8000)]
     pub body: String,
 }
 
 /// What a client has: its highest rev of each conversation.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema, Validate)]
+#[garde(allow_unvalidated)]
 #[schema(example = json!({"conversations": {"018f3b1e-5a3c-7cc0-9d6b-3f2a1c0e4d5f": 17}}))]
 pub struct Sync {
     #[serde(default)]
@@ -253,5 +274,6 @@ pub struct Sync {
     pub conversations: Option<HashMap<Uuid, i64>>,
     /// Most changes in the answer.
     #[schema(minimum = 1)]
+    #[garde(range(min = 1))]
     pub limit: Option<u32>,
 }

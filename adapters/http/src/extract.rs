@@ -6,8 +6,9 @@ use actix_web::http::header;
 use actix_web::web::{Bytes, Data};
 use actix_web::{FromRequest, HttpRequest};
 use connexus_application::Actor;
-use connexus_domain::{AuthFailure, Entity, Error};
+use connexus_domain::{AuthFailure, Entity, Error, FieldError};
 use connexus_wire::ErrorCode;
+use garde::Validate;
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -31,10 +32,15 @@ impl FromRequest for Authenticated {
     }
 }
 
+/// The fields of a body.
+pub trait Fields: DeserializeOwned + Validate<Context = ()> + 'static {}
+
+impl<T: DeserializeOwned + Validate<Context = ()> + 'static> Fields for T {}
+
 /// A JSON body from anybody.
 pub struct Body<T>(pub T);
 
-impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
+impl<T: Fields> FromRequest for Body<T> {
     type Error = Failure;
     type Future = LocalFuture<Self>;
 
@@ -48,7 +54,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
 /// stranger learns nothing from a body and costs us none.
 pub struct Signed<T>(pub Actor, pub T);
 
-impl<T: DeserializeOwned + 'static> FromRequest for Signed<T> {
+impl<T: Fields> FromRequest for Signed<T> {
     type Error = Failure;
     type Future = LocalFuture<Self>;
 
@@ -88,10 +94,7 @@ async fn authenticate(request: &HttpRequest) -> Result<Actor, Failure> {
     Ok(actor)
 }
 
-async fn read<T: DeserializeOwned>(
-    request: &HttpRequest,
-    mut payload: Payload,
-) -> Result<T, Failure> {
+async fn read<T: Fields>(request: &HttpRequest, mut payload: Payload) -> Result<T, Failure> {
     let kind = request.headers().get(header::CONTENT_TYPE);
     let named = kind.is_some();
     if let Some(kind) = kind
@@ -145,7 +148,7 @@ fn is_json(kind: &str) -> bool {
 
 /// A body's fields. It is read as any JSON first: a body that is too deep, or has half a character, is
 /// refused also where it stands in a field that nobody reads.
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+fn parse<T: Fields>(body: &[u8]) -> Result<T, Failure> {
     let value: Value = match serde_json::from_slice(body) {
         Ok(value) => value,
         Err(error) => {
@@ -159,10 +162,22 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     if !value.is_object() {
         return Err(Failure::malformed("the body must be a JSON object"));
     }
-    serde_path_to_error::deserialize(value).map_err(|error| {
+    let fields: T = serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
         wrong_field(&path, &error.into_inner().to_string())
-    })
+    })?;
+    match fields.validate() {
+        Ok(()) => Ok(fields),
+        Err(report) => Err(Failure::Domain(Error::Invalid(
+            report
+                .iter()
+                .map(|(path, error)| FieldError {
+                    field: path.to_string(),
+                    reason: error.to_string(),
+                })
+                .collect(),
+        ))),
+    }
 }
 
 /// Says what serde found wrong in a client's words, and without repeating what the client sent.
@@ -208,7 +223,7 @@ mod tests {
     use super::*;
     use crate::dto;
 
-    fn refused<T: DeserializeOwned>(body: &str) -> (String, String) {
+    fn refused<T: Fields>(body: &str) -> (String, String) {
         match parse::<T>(body.as_bytes()).err().unwrap() {
             Failure::Domain(Error::Invalid(fields)) => {
                 (fields[0].field.clone(), fields[0].reason.clone())
@@ -254,6 +269,8 @@ mod tests {
                 ("seq".to_owned(), "must be a whole number".to_owned())
             );
         }
+        let told = refused::<dto::Sync>(r#"{"limit": 0}"#);
+        assert_eq!(told.0, "limit");
         let told = refused::<dto::Sync>(r#"{"conversations": {"x": 1}}"#);
         assert!(told.0.starts_with("conversations"), "{told:?}");
         let told = refused::<dto::OpenConversation>(r#"{"kind": "club"}"#);
