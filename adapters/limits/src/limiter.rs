@@ -239,11 +239,11 @@ mod tests {
     #[test]
     fn a_class_and_a_subject_do_not_touch_another() {
         let (limiter, _) = limiter(LimitSettings::normal());
-        assert_eq!(passed(&limiter, LimitClass::Auth, address(1), 100), 60);
-        assert_eq!(passed(&limiter, LimitClass::Auth, address(2), 100), 60);
+        assert_eq!(passed(&limiter, LimitClass::Auth, address(1), 700), 600);
+        assert_eq!(passed(&limiter, LimitClass::Auth, address(2), 700), 600);
         assert!(allowed(&limiter, LimitClass::General, address(1)));
-        assert_eq!(passed(&limiter, LimitClass::Send, user(1), 200), 120);
-        assert_eq!(passed(&limiter, LimitClass::Send, user(2), 200), 120);
+        assert_eq!(passed(&limiter, LimitClass::Send, user(1), 700), 600);
+        assert_eq!(passed(&limiter, LimitClass::Send, user(2), 700), 600);
         // a user whose number is that of an address
         assert_eq!(passed(&limiter, LimitClass::Auth, user(1), 100), 60);
     }
