@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use crate::client::{self, Reader, User, Writer};
 
 /// What to do.
+#[derive(Clone, Copy)]
 pub struct Load {
     pub members: usize,
     pub in_flight: usize,
@@ -43,18 +44,16 @@ pub async fn measure(url: &str, load: &Load) -> anyhow::Result<Figures> {
     let senders = load.members.min(load.in_flight).min(SENDERS_MAX);
     let run = Arc::new(Run::default());
     let mut tasks = JoinSet::new();
-    for (index, user) in users.iter().enumerate() {
-        let (writer, reader) = client::connect(url, user).await?;
+    // nobody sends before everybody listens
+    let mut sockets = Vec::with_capacity(users.len());
+    for user in &users {
+        sockets.push(client::connect(url, user).await?);
+    }
+    for (index, (writer, reader)) in sockets.into_iter().enumerate() {
         if index < senders {
             let share = load.in_flight / senders + usize::from(index < load.in_flight % senders);
-            tasks.spawn(sender(
-                writer,
-                reader,
-                Arc::clone(&run),
-                room.clone(),
-                share,
-                load.payload,
-            ));
+            let run = Arc::clone(&run);
+            tasks.spawn(sender(writer, reader, run, room.clone(), share, *load));
         } else {
             tasks.spawn(listener(writer, reader, Arc::clone(&run)));
         }
@@ -118,6 +117,19 @@ impl std::ops::Deref for SemaphoreAtZero {
 }
 
 impl Run {
+    /// Waits until all readers together are at most `ahead` messages behind, or faster senders would
+    /// measure how soon the server cuts slow readers off.
+    async fn wait_for_readers(&self, readers: u64, ahead: u64) {
+        loop {
+            let (sends, deliveries) = self.counts();
+            let behind = (sends * readers).saturating_sub(deliveries);
+            if behind <= ahead * readers || self.stop.load(Ordering::Relaxed) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_micros(500)).await;
+        }
+    }
+
     fn counts(&self) -> (u64, u64) {
         (
             self.sends.load(Ordering::Relaxed),
@@ -207,10 +219,13 @@ async fn sender(
     run: Arc<Run>,
     room: String,
     in_flight: usize,
-    payload: usize,
+    load: Load,
 ) -> anyhow::Result<Ended> {
     let window = Arc::new(Semaphore::new(in_flight));
     let (sent, mut times) = mpsc::unbounded_channel::<Instant>();
+    let readers = load.members as u64 - 1;
+    let ahead = (2 * load.in_flight as u64).max(16);
+    let payload = load.payload;
     let writing = {
         let (run, window) = (Arc::clone(&run), Arc::clone(&window));
         let body = "x".repeat(payload);
@@ -221,6 +236,7 @@ async fn sender(
                     break;
                 };
                 permit.forget();
+                run.wait_for_readers(readers, ahead).await;
                 number += 1;
                 let frame = format!(
                     r#"{{"id":"{number}","op":"message.send","conversation_id":"{room}","body":"{body}","client_id":"{number}"}}"#
