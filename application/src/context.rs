@@ -81,6 +81,24 @@ impl Context {
         })
     }
 
+    /// How full caches and queues are, for `/metrics`.
+    pub fn record_sizes(&self) {
+        let caches = [
+            ("rosters", self.rosters.len()),
+            ("sessions", self.sessions.entry_count()),
+            ("blocks", self.blocked_pairs.entry_count()),
+            ("readers", self.silent.entry_count()),
+        ];
+        for (name, entries) in caches {
+            let entries = u32::try_from(entries).unwrap_or(u32::MAX);
+            metrics::gauge!("connexus_cache_entries", "cache" => name).set(entries);
+        }
+        let waiting = u32::try_from(self.hub.waiting()).unwrap_or(u32::MAX);
+        metrics::gauge!("connexus_worker_queue_depth").set(waiting);
+        let pending = u32::try_from(self.pending_receipts.len()).unwrap_or(u32::MAX);
+        metrics::gauge!("connexus_receipts_pending").set(pending);
+    }
+
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }

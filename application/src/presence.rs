@@ -124,6 +124,7 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
             () = stop.cancelled() => {}
             _ = tick.tick() => {}
         }
+        context.record_sizes();
         unwritten.extend(context.presence.sweep(context.now(), settings.grace));
         if stop.is_cancelled() {
             unwritten.extend(context.presence.everybody(context.now()));

@@ -88,6 +88,12 @@ impl Pending {
         answer
     }
 
+    /// How many watermarks wait.
+    pub fn len(&self) -> usize {
+        let gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        gathered.marks.len()
+    }
+
     fn take(&self) -> Gathered {
         std::mem::take(&mut *self.gathered.lock().unwrap_or_else(PoisonError::into_inner))
     }

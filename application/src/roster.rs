@@ -80,6 +80,10 @@ impl Rosters {
         self.get(id).await
     }
 
+    pub fn len(&self) -> u64 {
+        self.cache.entry_count()
+    }
+
     pub async fn forget(&self, id: ConversationId) {
         self.cache.invalidate(&id).await;
     }

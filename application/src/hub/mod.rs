@@ -100,6 +100,15 @@ impl Hub {
         self.command(|| Command::CloseAll(CloseReason::Restart));
     }
 
+    /// Events that worker threads have still to hand out.
+    pub(crate) fn waiting(&self) -> usize {
+        let workers = self.workers.read().unwrap_or_else(PoisonError::into_inner);
+        workers
+            .iter()
+            .map(|worker| worker.waiting.load(Ordering::Relaxed))
+            .sum()
+    }
+
     /// Hands a command to each worker once. A worker that cannot keep up loses deliveries, and its
     /// connections are told to resume for it.
     fn command(&self, make: impl Fn() -> Command) {

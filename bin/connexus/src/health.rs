@@ -34,8 +34,7 @@ pub fn check(config: &Config) -> anyhow::Result<()> {
     if status != "200" {
         bail!("not ready: {status} {body}");
     }
-    println!("{body}");
-    Ok(())
+    Ok(crate::show::out(body)?)
 }
 
 /// A server that listens everywhere is reached on loopback.

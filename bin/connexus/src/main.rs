@@ -60,12 +60,8 @@ fn main() -> ExitCode {
 fn run() -> anyhow::Result<()> {
     let cli = Cli::parse();
     if let Some(Command::Openapi) = cli.command {
-        println!(
-            "{}",
-            connexus_http::openapi()
-                .to_pretty_json()
-                .context("the OpenAPI document")?
-        );
+        let document = connexus_http::openapi().to_pretty_json();
+        show::out(&document.context("the OpenAPI document")?)?;
         return Ok(());
     }
     let (config, effective, notes) = config::load(cli.config.as_deref(), &environment()?)?;
@@ -81,10 +77,7 @@ fn run() -> anyhow::Result<()> {
             logging::init(&config.log)?;
             block_on(&config, wiring::migrate(&config))
         }
-        Command::Config => {
-            show::config(&effective, &config);
-            Ok(())
-        }
+        Command::Config => Ok(show::out(&show::config(&effective, &config))?),
         Command::Health => health::check(&config),
         Command::Openapi => Ok(()),
     }

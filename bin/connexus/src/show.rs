@@ -1,18 +1,32 @@
-//! `connexus config`.
+//! What the subcommands write.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 
 use crate::config::{Config, is_secret};
 
-/// Prints every key with its effective value, as TOML; secrets and passwords in addresses are masked.
-pub fn config(effective: &crate::config::Effective, config: &Config) {
+/// Every key with its effective value, as TOML; secrets and passwords in addresses are masked.
+pub fn config(effective: &crate::config::Effective, config: &Config) -> String {
+    let mut text = String::new();
     let mut section = "";
     let (top, nested): (Vec<_>, Vec<_>) = effective.iter().partition(|(key, _)| !key.contains('.'));
     for (key, value) in top.into_iter().chain(nested) {
         let (of, name) = key.rsplit_once('.').unwrap_or(("", key));
         if of != section {
-            println!("\n[{of}]");
+            let _ = write!(text, "\n[{of}]\n");
             section = of;
         }
-        println!("{name} = {}", shown(key, value, config));
+        let _ = writeln!(text, "{name} = {}", shown(key, value, config));
+    }
+    text
+}
+
+/// Writes to standard output; a reader that has seen enough and went is no fault.
+pub fn out(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match writeln!(stdout, "{}", text.trim_end()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
     }
 }
 

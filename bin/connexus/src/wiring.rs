@@ -61,7 +61,7 @@ fn cause(error: &Error) -> String {
 /// `connexus migrate`.
 pub async fn migrate(config: &Config) -> anyhow::Result<()> {
     let storage = storage(config).await?;
-    println!("{}: the schema is up to date", storage.name());
+    crate::show::out(&format!("{}: the schema is up to date", storage.name()))?;
     storage.close().await;
     Ok(())
 }
