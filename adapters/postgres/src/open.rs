@@ -1,0 +1,222 @@
+//! From an address to a pool.
+
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use connexus_domain::{Error, Result};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _};
+
+use crate::error::{InDomain as _, OpenError, from_sqlx};
+
+/// How to use a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostgresOptions {
+    /// How many connections this process opens at most; at least one.
+    pub max_connections: u32,
+    /// How long one statement may take, waiting for locks included; in whole milliseconds.
+    pub statement_timeout: Duration,
+    /// How long to wait for a free connection, or for a new one.
+    pub acquire_timeout: Duration,
+}
+
+impl Default for PostgresOptions {
+    fn default() -> Self {
+        Self {
+            max_connections: 16,
+            statement_timeout: Duration::from_secs(10),
+            acquire_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Oldest version that is tested: `server_version_num`.
+const OLDEST: i32 = 140_000;
+/// A connection that was used this lately is not asked whether it still lives.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// When a connection was last found dead: those that lie idle since before that may be dead as well.
+#[derive(Debug)]
+pub(crate) struct Losses {
+    since: Instant,
+    /// Microseconds after `since`; 0 when there was none.
+    last: AtomicU64,
+}
+
+impl Losses {
+    fn new() -> Self {
+        Self {
+            since: Instant::now(),
+            last: AtomicU64::new(0),
+        }
+    }
+
+    pub fn note(&self) {
+        self.last.store(self.micros(), Ordering::Relaxed);
+    }
+
+    /// Whether to ask a connection that lay idle that long if it still lives.
+    fn cast_doubt(&self, idle: Duration) -> bool {
+        let idle = u64::try_from(idle.as_micros()).unwrap_or(u64::MAX);
+        let idle_since = self.micros().saturating_sub(idle);
+        idle_since < self.last.load(Ordering::Relaxed)
+    }
+
+    fn micros(&self) -> u64 {
+        u64::try_from(self.since.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+/// A pool, and what is to know about it.
+pub(crate) struct Opened {
+    pub pool: PgPool,
+    pub losses: Arc<Losses>,
+    /// Whether two statements outside a transaction may meet different connections.
+    pub pooled_by_transaction: bool,
+}
+
+pub(crate) async fn open(url: &str, options: &PostgresOptions) -> Result<Opened> {
+    let address = parse(url, options).map_err(Error::internal)?;
+    tokio::time::timeout(options.acquire_timeout, check(&address))
+        .await
+        .map_err(Error::unavailable)??;
+    let losses = Arc::new(Losses::new());
+    let doubts = losses.clone();
+    let pool = PgPoolOptions::new()
+        .max_connections(options.max_connections.max(1))
+        .acquire_timeout(options.acquire_timeout)
+        // a ping before each use would double the round trips of a single query
+        .test_before_acquire(false)
+        .before_acquire(move |connection, used| {
+            let ask = used.idle_for > FRESH || doubts.cast_doubt(used.idle_for);
+            Box::pin(async move {
+                if ask {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .connect_lazy_with(address);
+    Ok(Opened {
+        pool,
+        losses,
+        pooled_by_transaction: url.contains("statement-cache-capacity=0"),
+    })
+}
+
+fn parse(url: &str, options: &PostgresOptions) -> Result<PgConnectOptions, OpenError> {
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        return Err(OpenError::Address);
+    }
+    let address =
+        PgConnectOptions::from_str(url).map_err(|source| OpenError::Parameters { source })?;
+    let timeout = options.statement_timeout.as_millis().max(1).to_string();
+    let address = address
+        .options([
+            ("synchronous_commit", "on"),
+            ("statement_timeout", &timeout),
+            ("idle_in_transaction_session_timeout", &timeout),
+            ("enable_seqscan", "off"),
+            ("enable_hashjoin", "off"),
+            ("enable_mergejoin", "off"),
+            ("enable_material", "off"),
+            ("max_parallel_workers_per_gather", "0"),
+            ("jit", "off"),
+        ])
+        .disable_statement_logging();
+    Ok(match address.get_application_name() {
+        Some(_) => address,
+        None => address.application_name("connexus"),
+    })
+}
+
+/// Connects once, so that what is wrong is said by the server and not by a pool that waited in vain.
+async fn check(address: &PgConnectOptions) -> Result<()> {
+    let mut connection = address
+        .connect()
+        .await
+        .map_err(|source| refusal(address, source))?;
+    check_server(&mut connection).await?;
+    connection.close().await.in_domain()
+}
+
+async fn check_server(connection: &mut PgConnection) -> Result<()> {
+    // a simple query, since a pooler may have others' prepared statements on this connection
+    let row = sqlx::raw_sql(
+        "SELECT current_setting('server_version_num')::int4, current_setting('server_version'), \
+         current_setting('synchronous_commit')",
+    )
+    .fetch_one(connection)
+    .await
+    .in_domain()?;
+    let version: i32 = row.try_get(0).in_domain()?;
+    let synchronous_commit: &str = row.try_get(2).in_domain()?;
+    if version < OLDEST {
+        let found = row.try_get(1).in_domain()?;
+        return Err(Error::internal(OpenError::Version { found }));
+    }
+    // a pooler may have dropped what the startup packet asked for
+    if synchronous_commit == "off" {
+        return Err(Error::internal(OpenError::NotDurable));
+    }
+    Ok(())
+}
+
+fn refusal(address: &PgConnectOptions, source: sqlx::Error) -> Error {
+    let server = match address.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        None => format!("{}:{}", address.get_host(), address.get_port()),
+    };
+    match source {
+        sqlx::Error::Tls(_) => Error::internal(OpenError::Tls { server, source }),
+        sqlx::Error::Database(_) => match from_sqlx(source) {
+            Error::Internal { source } => Error::internal(OpenError::Refused {
+                server,
+                database: address
+                    .get_database()
+                    .unwrap_or_else(|| address.get_username())
+                    .to_owned(),
+                user: address.get_username().to_owned(),
+                source,
+            }),
+            passing => passing,
+        },
+        source => from_sqlx(source),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        let options = PostgresOptions::default();
+        for good in [
+            "postgres://a:b@localhost:5433/c",
+            "postgresql://a@h/c?sslmode=require&statement-cache-capacity=0",
+        ] {
+            let address = parse(good, &options).unwrap();
+            assert_eq!(address.get_application_name(), Some("connexus"));
+            let given = address.get_options().unwrap();
+            assert!(given.contains("-c synchronous_commit=on"), "{given}");
+            assert!(given.contains("-c statement_timeout=10000"), "{given}");
+        }
+        let named = parse("postgres://h/c?application_name=x", &options).unwrap();
+        assert_eq!(named.get_application_name(), Some("x"));
+        for (bad, parameters) in [
+            ("mysql://a", false),
+            ("a.db", false),
+            ("postgres://h/c?sslmode=perhaps", true),
+        ] {
+            let error = parse(bad, &options).unwrap_err();
+            assert_eq!(
+                matches!(error, OpenError::Parameters { .. }),
+                parameters,
+                "{bad}"
+            );
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! No query that runs often may get slower as a table grows: each has to find its rows by an index, and in
+//! its order by one where that order has no bound. The plans are those that the server keeps for prepared
+//! statements (generic): those made when there are a few rows and no statistics, and those made when there are
+//! many and statistics.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use serde_json::Value;
+use sqlx::types::Json;
+use sqlx::{AssertSqlSafe, PgConnection, Row as _};
+
+use crate::testing::Database;
+use crate::{PostgresStorage, conversation, message, receipt, session, user};
+
+/// A query, and whether it may sort: only what is bounded by one user, one page, one batch or one message.
+const QUERIES: [(&str, &str, bool); 36] = [
+    ("append: lock", message::LOCK, true),
+    ("append: look up", message::LOOKUP, true),
+    ("append: store", message::STORE, false),
+    ("append: move roots", message::MOVE_ROOTS, false),
+    ("history before", message::HISTORY_BEFORE, false),
+    ("history after", message::HISTORY_AFTER, false),
+    ("changed messages", message::CHANGED_MESSAGES, false),
+    ("changed members", message::CHANGED_MEMBERS, false),
+    ("thread", message::THREAD, false),
+    ("message", message::BY_ID, false),
+    ("newest messages", message::NEWEST, false),
+    ("search", message::SEARCH, true),
+    ("lock of a message", message::LOCK_OF, false),
+    ("purge: messages", message::PURGE, false),
+    ("lock", conversation::LOCK, false),
+    ("summary", conversation::SUMMARY, false),
+    ("conversation list", conversation::LIST, true),
+    ("heads", conversation::HEADS, true),
+    ("members", conversation::MEMBERS, false),
+    ("member ids", conversation::MEMBER_IDS, true),
+    ("successor", conversation::SUCCESSOR, false),
+    ("peers", conversation::PEERS, true),
+    ("in one conversation", conversation::SHARED, false),
+    (
+        "purge: a deleted conversation",
+        conversation::SOME_DELETED,
+        false,
+    ),
+    ("advance", receipt::ADVANCE, false),
+    ("users", user::BY_ID, false),
+    ("touch", user::TOUCH, false),
+    ("user search: all", user::SEARCH_ALL, false),
+    // names that start alike are sorted by id, since no index has both orders
+    ("user search: prefix", user::SEARCH_PREFIX, true),
+    ("sessions", session::LIST, false),
+    ("end sessions", session::END_ALL, false),
+    ("purge: sessions", session::PURGE, false),
+    ("rotate", session::BY_TOKEN, false),
+    ("conversation with member", conversation::WITH_MEMBER, false),
+    ("direct conversation", conversation::DIRECT, false),
+    ("room", conversation::BY_SLUG, false),
+];
+
+/// The columns of each index.
+type Indexes = HashMap<String, Vec<String>>;
+
+/// Enough rows that a wrong index costs more than the right one.
+const FILL: [&str; 9] = [
+    "INSERT INTO users SELECT gen_random_uuid(), 'u' || n, 'u' || n, n || '@x', n || '@x', 'U', 'u', \
+       NULL, NULL, 'online', NULL, 'everyone', TRUE, TRUE, '', NULL, 0, 0 \
+     FROM generate_series(1, $USERS) n",
+    "INSERT INTO blocks SELECT a.id, b.id, 0 FROM (SELECT id FROM users LIMIT 10) a, \
+       (SELECT id FROM users) b",
+    "INSERT INTO sessions SELECT gen_random_uuid(), id, NULL, 0, 0, 1000, NULL FROM users",
+    "INSERT INTO refresh_tokens SELECT sha256(id::text::bytea), id, TRUE FROM sessions",
+    "INSERT INTO conversations SELECT gen_random_uuid(), 'room', NULL, 'r' || row_number() OVER (), 'r', \
+       NULL, NULL, id, 0, 0, 20, 40, 1, 10, CASE WHEN username LIKE '%99' THEN 1 END \
+     FROM users",
+    "INSERT INTO members SELECT c.id, u.id, 'member', 0, CASE WHEN u.n % 10 = 7 THEN 1 END, u.n, 0, NULL, 0, \
+       NULL, FALSE, FALSE, NULL \
+     FROM (SELECT id, row_number() OVER () AS n FROM conversations) c \
+     JOIN (SELECT id, row_number() OVER () AS n FROM users) u ON u.n BETWEEN c.n AND c.n + 9",
+    "INSERT INTO messages SELECT gen_random_uuid(), c.id, n, n + 20, c.created_by, 'text', 'words', \
+       NULL, NULL, CASE WHEN n % 5 = 0 THEN gen_random_uuid() END, 0, (n % 10 = 0)::int, \
+       CASE WHEN n % 2 = 0 THEN 'k' || n END, NULL, 0, NULL, NULL, \
+       array_to_tsvector(ARRAY[right(replace(c.id::text, '-', ''), 16) || '61']) \
+     FROM conversations c, generate_series(1, 20) n",
+    "INSERT INTO reaction_groups SELECT id, e, 1, 1 FROM messages, unnest(ARRAY['👍', '🎉']) e \
+     WHERE emoji_count > 0",
+    "INSERT INTO reactions SELECT message_id, emoji, 1, gen_random_uuid(), 0 FROM reaction_groups",
+];
+
+#[tokio::test]
+async fn no_query_reads_a_whole_table() {
+    let mut wrong = Vec::new();
+    for (users, then) in [("20", "SELECT"), ("3000", "ANALYZE")] {
+        let database = Database::migrated().await;
+        let storage = database.open().await;
+        let mut outside = database.outside().await;
+        let indexes = indexes(&mut outside).await;
+        for sql in FILL.into_iter().chain([then]) {
+            let sql = AssertSqlSafe(sql.replace("$USERS", users));
+            sqlx::query(sql).execute(&mut outside).await.unwrap();
+        }
+        for (name, sql, may_sort) in QUERIES {
+            // a few rows are sorted sooner than looked up in their order
+            let may_sort = may_sort || then != "ANALYZE";
+            let plan = plan(&storage, name, sql).await;
+            let mut faults = Vec::new();
+            find_faults(&plan, may_sort, &indexes, &mut faults);
+            if !faults.is_empty() {
+                let faults = faults.join(", ");
+                let mut steps = String::new();
+                describe(&plan, 1, &mut steps);
+                wrong.push(format!("{name}, {users} users: {faults}{steps}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// On a connection such as all others, with all that it was given at its start.
+async fn plan(storage: &PostgresStorage, name: &str, sql: &str) -> Value {
+    // The generic plan cannot know that the page is small, so the server goes on making one for each call.
+    let (mode, arguments) = if name == "user search: all" {
+        let nil = uuid::Uuid::nil();
+        let arguments = format!("('{nil}', '{nil}', 21)");
+        ("force_custom_plan", arguments)
+    } else {
+        ("force_generic_plan", nulls(sql))
+    };
+    let mut tx = storage.write().await.unwrap();
+    for step in [
+        format!("SET LOCAL plan_cache_mode = {mode}"),
+        format!("PREPARE q AS {sql}"),
+    ] {
+        let step = AssertSqlSafe(step);
+        sqlx::raw_sql(step).execute(&mut *tx).await.unwrap();
+    }
+    let explain = AssertSqlSafe(format!("EXPLAIN (FORMAT JSON) EXECUTE q{arguments}"));
+    let row = sqlx::query(explain).fetch_one(&mut *tx).await.unwrap();
+    sqlx::raw_sql("DEALLOCATE q")
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    let Json(mut plan): Json<Value> = row.get(0);
+    plan[0]["Plan"].take()
+}
+
+/// As many arguments as the statement has parameters.
+fn nulls(sql: &str) -> String {
+    let parameters = (1..=30).take_while(|n| sql.contains(&format!("${n}")));
+    let nulls: Vec<&str> = parameters.map(|_| "NULL").collect();
+    if nulls.is_empty() {
+        String::new()
+    } else {
+        format!("({})", nulls.join(", "))
+    }
+}
+
+fn find_faults(node: &Value, may_sort: bool, indexes: &Indexes, faults: &mut Vec<String>) {
+    let kind = node["Node Type"].as_str().unwrap();
+    let on = node["Index Name"]
+        .as_str()
+        .or(node["Relation Name"].as_str());
+    let on = on.unwrap_or_default();
+    // what is asked of each row of a page is small; and this index is of the rows that are meant
+    let may_sort = may_sort || node["Parent Relationship"] == "SubPlan";
+    let is_whole = matches!(kind, "Index Scan" | "Index Only Scan" | "Bitmap Index Scan")
+        && !starts_at_the_front(node["Index Cond"].as_str(), &indexes[on])
+        && on != "conversations_deleted";
+    if kind == "Seq Scan" || is_whole || (kind.contains("Sort") && !may_sort) {
+        faults.push(format!("{kind} {on}"));
+    }
+    for child in node["Plans"].as_array().into_iter().flatten() {
+        find_faults(child, may_sort, indexes, faults);
+    }
+}
+
+/// Whether the condition is of the first columns of the index: with any other it is read whole.
+fn starts_at_the_front(condition: Option<&str>, columns: &[String]) -> bool {
+    let condition = condition.unwrap_or_default();
+    let is_named = |column: &String| condition.contains(&format!("({column} "));
+    let named = columns.iter().filter(|column| is_named(column)).count();
+    named > 0 && columns[..named].iter().all(is_named)
+}
+
+async fn indexes(connection: &mut PgConnection) -> Indexes {
+    sqlx::query_as(
+        "SELECT i.indexrelid::regclass::text, array_agg(a.attname::text ORDER BY a.attnum) \
+         FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indexrelid \
+         WHERE i.indrelid >= 16384 GROUP BY 1",
+    )
+    .fetch_all(connection)
+    .await
+    .unwrap()
+    .into_iter()
+    .collect()
+}
+
+fn describe(node: &Value, depth: usize, steps: &mut String) {
+    let part = |key: &str| node[key].as_str().unwrap_or_default().to_owned();
+    let indent = "  ".repeat(depth);
+    let (kind, on, index, condition) = (
+        part("Node Type"),
+        part("Alias"),
+        part("Index Name"),
+        part("Index Cond"),
+    );
+    write!(steps, "\n{indent}{kind} {on} {index} {condition}").unwrap();
+    for child in node["Plans"].as_array().into_iter().flatten() {
+        describe(child, depth + 1, steps);
+    }
+}
