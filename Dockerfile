@@ -13,8 +13,8 @@ FROM debian:bookworm-slim
 # to verify databases that are reached over TLS
 COPY --from=builder /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=builder /usr/local/bin/connexus /usr/local/bin/
-RUN useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin connexus \
-    && install --directory --owner=connexus --group=nogroup --mode=0700 /data
+RUN useradd --system --user-group --uid 10001 --home-dir /data --shell /usr/sbin/nologin connexus \
+    && install --directory --owner=connexus --group=connexus --mode=0700 /data
 USER connexus
 WORKDIR /data
 VOLUME /data
