@@ -202,7 +202,7 @@ mod tests {
         let nested = Document::new().array("a", vec![Document::new().int("b", 258)]);
         assert_eq!(
             nested.bytes(),
-            b"\x1b\0\0\0\x04a\0\x13\0\0\0\x030\0\x0b\0\0\0\x10b\0\x02\x01\0\0\0\0\0".to_vec()
+            b"\x1c\0\0\0\x04a\0\x14\0\0\0\x030\0\x0c\0\0\0\x10b\0\x02\x01\0\0\0\0\0".to_vec()
         );
     }
 
