@@ -165,8 +165,10 @@ mod tests {
         let mut left = Command::new("sh")
             .args(["-c", "while :; do sleep 1; done", &data.to_string_lossy()])
             .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
+        process::until_it_is(&mut left, &data.to_string_lossy());
         State {
             url: "postgres://x".to_owned(),
             how: How::Process {

@@ -162,6 +162,19 @@ fn last_line(text: &str) -> String {
     line.unwrap_or("it said nothing").trim().to_owned()
 }
 
+/// Waits until a child of a test has its command line, which it gets a moment after it was started.
+#[cfg(test)]
+pub fn until_it_is(child: &mut Child, word: &str) {
+    let begun = Instant::now();
+    while !is(child.id(), word) {
+        if begun.elapsed() > END {
+            child.kill().unwrap();
+            panic!("the child has not become {word}");
+        }
+        sleep(LOOK);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,6 +219,7 @@ mod tests {
         let log = folder.path().join("log");
         let mut child = spawn(sh(script), &log, Owner::this_run()).unwrap();
         let pid = child.id();
+        until_it_is(&mut child, "unheard");
         assert!(!stop(pid, "another", "TERM").unwrap());
         assert!(is(pid, "unheard"));
         assert!(stop(pid, "unheard", "KILL").unwrap());
