@@ -1,6 +1,7 @@
 //! What a developer types: `cargo xtask <command>`. One module per command.
 
 mod bench;
+mod services;
 mod test;
 mod tidy;
 mod workspace;
@@ -20,6 +21,8 @@ struct Cli {
 enum Command {
     /// Check format, lints and tidiness, then run every test on every backend
     Test(test::Args),
+    /// Start and stop database servers for tests
+    Services(services::Args),
     /// Check the direction of dependencies and what compilers do not look at
     Tidy,
     /// Measure durable sends and deliveries of an optimised build
@@ -29,6 +32,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Test(args) => test::run(&args),
+        Command::Services(args) => services::run(&args),
         Command::Tidy => tidy::run(),
         Command::Bench(args) => bench::run(&args),
     };

@@ -8,6 +8,7 @@ use std::fmt;
 use anyhow::{Result, ensure};
 use clap::ValueEnum;
 
+use crate::services::{Service, Session};
 use crate::tidy;
 use crate::workspace::Workspace;
 
@@ -24,6 +25,8 @@ const CONTRACT: &str = "contract";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Backend {
     Sqlite,
+    Postgres,
+    Mongodb,
 }
 
 impl Backend {
@@ -31,6 +34,17 @@ impl Backend {
     fn package(self) -> &'static str {
         match self {
             Self::Sqlite => "connexus-sqlite",
+            Self::Postgres => "connexus-postgres",
+            Self::Mongodb => "connexus-mongodb",
+        }
+    }
+
+    /// The server that it needs.
+    fn service(self) -> Option<Service> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some(Service::Postgres),
+            Self::Mongodb => Some(Service::Mongodb),
         }
     }
 }
@@ -39,6 +53,8 @@ impl fmt::Display for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+            Self::Mongodb => "mongodb",
         })
     }
 }
@@ -56,6 +72,13 @@ pub fn run(args: &Args) -> Result<()> {
         .iter()
         .partition(|backend| args.backend.is_empty() || args.backend.contains(backend));
     let workspace = Workspace::load()?;
+    for backend in &chosen {
+        ensure!(
+            workspace.has(backend.package()),
+            "backend {backend}: failed: there is no package {}",
+            backend.package()
+        );
+    }
 
     step(&["fmt", "--all", "--check"])?;
     step(&[
@@ -70,11 +93,17 @@ pub fn run(args: &Args) -> Result<()> {
     header("cargo xtask tidy");
     tidy::check(&workspace)?;
 
+    let server = build(&workspace)?;
+    header("cargo xtask services up");
+    let needed: Vec<Service> = chosen.iter().filter_map(|b| b.service()).collect();
+    // what it starts is stopped when it is dropped, so also when a test fails
+    let session = Session::begin(&workspace, &needed)?;
     let suite = Suite {
         runner: Runner::installed(),
-        server: build(&workspace)?,
+        server,
         left_out,
         workspace,
+        environment: session.urls.clone(),
     };
     let mut passed = Vec::new();
     let mut contracts = Counts::default();
@@ -165,6 +194,10 @@ mod tests {
         assert_eq!(
             subset(&[Backend::Sqlite], &[]),
             "only the backends chosen by --backend ran: sqlite (left out: none)"
+        );
+        assert_eq!(
+            subset(&[Backend::Sqlite], &[Backend::Postgres, Backend::Mongodb]),
+            "only the backends chosen by --backend ran: sqlite (left out: postgres, mongodb)"
         );
     }
 }

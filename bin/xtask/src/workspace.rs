@@ -53,6 +53,11 @@ impl Workspace {
         serde_json::from_slice(&output.stdout).context("what cargo metadata wrote")
     }
 
+    /// Whether it has a package of this name.
+    pub fn has(&self, package: &str) -> bool {
+        self.packages.iter().any(|found| found.name == package)
+    }
+
     /// A path as it is written in messages: relative to the root, with slashes.
     pub fn relative(&self, path: &Path) -> String {
         let path = path.strip_prefix(&self.root).unwrap_or(path);

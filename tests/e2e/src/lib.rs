@@ -13,6 +13,7 @@ mod app;
 mod http;
 mod server;
 mod socket;
+mod storage;
 mod user;
 
 pub use app::TestApp;

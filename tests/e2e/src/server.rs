@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use tempfile::TempDir;
 
 use crate::eventually;
+use crate::storage::Storage;
 
 /// The key that signs access tokens in tests.
 pub const SECRET: &str = "a-secret-of-the-tests-that-is-long-enough-for-anybody";
@@ -17,6 +18,7 @@ pub const SECRET: &str = "a-secret-of-the-tests-that-is-long-enough-for-anybody"
 pub(crate) struct Server {
     port: u16,
     folder: TempDir,
+    storage: Storage,
     settings: Vec<(String, String)>,
     child: Mutex<Option<Child>>,
     _lease: PortLease,
@@ -27,9 +29,11 @@ impl Server {
     pub async fn start(settings: &[(&str, &str)]) -> Self {
         for _ in 0..5 {
             let lease = PortLease::take();
+            let folder = tempfile::tempdir().unwrap();
             let server = Self {
                 port: lease.port,
-                folder: tempfile::tempdir().unwrap(),
+                storage: Storage::make(folder.path()).await,
+                folder,
                 settings: owned(settings),
                 child: Mutex::new(None),
                 _lease: lease,
@@ -52,7 +56,7 @@ impl Server {
             .unwrap();
         let child = command(self.folder.path(), &self.settings)
             .env("CONNEXUS__SERVER__BIND", self.address())
-            .env("CONNEXUS__STORAGE__URL", storage_url(self.folder.path()))
+            .env("CONNEXUS__STORAGE__URL", self.storage.url())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
@@ -163,15 +167,6 @@ impl Drop for KilledOnDrop {
         // fails when it has ended, which is what was wanted
         let _ = self.0.kill();
         let _ = self.0.wait();
-    }
-}
-
-/// Which storage the tests run on; every test runs on each.
-fn storage_url(folder: &Path) -> String {
-    let backend = std::env::var("CONNEXUS_TEST_BACKEND").unwrap_or_else(|_| "sqlite".to_owned());
-    match backend.as_str() {
-        "sqlite" => format!("sqlite:{}", folder.join("connexus.db").display()),
-        other => panic!("CONNEXUS_TEST_BACKEND={other}: unknown, must be 'sqlite'"),
     }
 }
 

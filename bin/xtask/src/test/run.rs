@@ -64,7 +64,7 @@ impl Runner {
 /// Which tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// Every test, but the contracts of backends that were left out.
+    /// Every test, but those that need a backend which was left out.
     All,
     /// Those of the running server.
     BlackBox,
@@ -78,6 +78,8 @@ pub struct Suite {
     /// Backends that were not chosen.
     pub left_out: Vec<Backend>,
     pub workspace: Workspace,
+    /// Names of variables, each with its value: where the backends' servers are.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 impl Suite {
@@ -104,7 +106,8 @@ impl Suite {
         command
             .args(args)
             .env("CONNEXUS_TEST_BACKEND", backend.to_string())
-            .env("CONNEXUS_BIN", &self.server);
+            .env("CONNEXUS_BIN", &self.server)
+            .envs(self.environment.iter().map(|(name, url)| (name, url)));
         count(command, reader, &title)
     }
 
@@ -113,10 +116,14 @@ impl Suite {
             (Runner::Nextest, Scope::All) => {
                 // several -E are joined by "or", so there is one with "and"
                 let filters: Vec<String> = self
-                    .left_out
-                    .iter()
-                    .map(|backend| backend.package())
-                    .map(|package| format!("not (package(={package}) & binary(={CONTRACT}))"))
+                    .excluded()
+                    .map(|backend| match (backend.package(), backend.service()) {
+                        (package, None) => {
+                            format!("not (package(={package}) & binary(={CONTRACT}))")
+                        }
+                        // any of its tests may ask the server
+                        (package, Some(_)) => format!("not package(={package})"),
+                    })
                     .collect();
                 if filters.is_empty() {
                     vec![]
@@ -128,8 +135,7 @@ impl Suite {
                 vec!["-E".to_owned(), format!("package(={BLACK_BOX})")]
             }
             (Runner::Libtest, Scope::All) => self
-                .left_out
-                .iter()
+                .excluded()
                 .flat_map(|backend| ["--exclude".to_owned(), backend.package().to_owned()])
                 .collect(),
             (Runner::Libtest, Scope::BlackBox) => {
@@ -137,6 +143,12 @@ impl Suite {
             }
         };
         [vec!["--workspace".to_owned()], words].concat()
+    }
+
+    /// Backends that were left out: only of those that there are, since nextest refuses unknown names.
+    fn excluded(&self) -> impl Iterator<Item = Backend> {
+        let left_out = self.left_out.iter().copied();
+        left_out.filter(|backend| self.workspace.has(backend.package()))
     }
 }
 
@@ -252,17 +264,24 @@ fn title(args: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workspace::Package;
 
     fn suite(runner: Runner, left_out: Vec<Backend>) -> Suite {
+        let package = |name: &str| Package {
+            name: name.to_owned(),
+            manifest_path: PathBuf::new(),
+            dependencies: vec![],
+        };
         Suite {
             runner,
             server: PathBuf::new(),
             left_out,
             workspace: Workspace {
-                packages: vec![],
+                packages: vec![package("connexus-sqlite"), package("connexus-postgres")],
                 target_directory: PathBuf::new(),
                 root: PathBuf::new(),
             },
+            environment: vec![],
         }
     }
 
@@ -274,18 +293,31 @@ mod tests {
                 ["--workspace"],
                 "{runner:?}"
             );
+            // of the packages, there is none of MongoDB's
+            assert_eq!(
+                suite(runner, vec![Backend::Mongodb]).selection(Scope::All),
+                ["--workspace"],
+                "{runner:?}"
+            );
         }
+        let left_out = vec![Backend::Sqlite, Backend::Postgres];
         assert_eq!(
-            suite(Runner::Nextest, vec![Backend::Sqlite]).selection(Scope::All),
+            suite(Runner::Nextest, left_out.clone()).selection(Scope::All),
             [
                 "--workspace",
                 "-E",
-                "not (package(=connexus-sqlite) & binary(=contract))"
+                "not (package(=connexus-sqlite) & binary(=contract)) & not package(=connexus-postgres)"
             ]
         );
         assert_eq!(
-            suite(Runner::Libtest, vec![Backend::Sqlite]).selection(Scope::All),
-            ["--workspace", "--exclude", "connexus-sqlite"]
+            suite(Runner::Libtest, left_out).selection(Scope::All),
+            [
+                "--workspace",
+                "--exclude",
+                "connexus-sqlite",
+                "--exclude",
+                "connexus-postgres"
+            ]
         );
     }
 

@@ -1,0 +1,174 @@
+//! Where a server under test keeps its data: every test on a database of its own, every backend in turn.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
+
+const POSTGRES: &str = "CONNEXUS_TEST_POSTGRES_URL";
+const MONGODB: &str = "CONNEXUS_TEST_MONGODB_URL";
+
+/// A database, removed when dropped.
+pub(crate) struct Storage {
+    url: String,
+    kind: Kind,
+}
+
+enum Kind {
+    /// A file in the server's folder, which goes with it.
+    Sqlite,
+    Postgres {
+        server: String,
+        name: String,
+    },
+    Mongodb {
+        server: String,
+        name: String,
+    },
+}
+
+impl Storage {
+    /// An empty one on the backend that `CONNEXUS_TEST_BACKEND` names.
+    pub async fn make(folder: &Path) -> Self {
+        let backend = std::env::var("CONNEXUS_TEST_BACKEND");
+        let name = format!("connexus_e2e_{}", uuid::Uuid::new_v4().simple());
+        match backend.as_deref().unwrap_or("sqlite") {
+            "sqlite" => Self {
+                url: format!("sqlite:{}", folder.join("connexus.db").display()),
+                kind: Kind::Sqlite,
+            },
+            "postgres" => {
+                let server = address(POSTGRES);
+                // the other template can be in use
+                execute(
+                    &server,
+                    format!("CREATE DATABASE {name} TEMPLATE template0"),
+                )
+                .await
+                .unwrap_or_else(|error| panic!("{POSTGRES}: {error}"));
+                Self {
+                    url: with_database(&server, &name),
+                    kind: Kind::Postgres { server, name },
+                }
+            }
+            "mongodb" => {
+                let server = address(MONGODB);
+                Self {
+                    url: with_database(&server, &name),
+                    kind: Kind::Mongodb { server, name },
+                }
+            }
+            other => panic!(
+                "CONNEXUS_TEST_BACKEND={other}: unknown, must be 'sqlite', 'postgres' or 'mongodb'"
+            ),
+        }
+    }
+
+    /// As `storage.url` wants it.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl Drop for Storage {
+    /// A server of the tests goes away as a whole, so what cannot be removed does no harm.
+    fn drop(&mut self) {
+        match &self.kind {
+            Kind::Sqlite => {}
+            Kind::Postgres { server, name } => drop_postgres(server.clone(), name),
+            Kind::Mongodb { server, name } => {
+                let _ = drop_mongodb(server, name);
+            }
+        }
+    }
+}
+
+/// Of a server: a test that finds none must fail.
+fn address(variable: &str) -> String {
+    std::env::var(variable)
+        .unwrap_or_else(|_| panic!("set {variable}: `cargo xtask services up` starts one"))
+}
+
+async fn execute(server: &str, statement: String) -> sqlx::Result<()> {
+    let options: PgConnectOptions = server.parse()?;
+    let mut connection: PgConnection = options.disable_statement_logging().connect().await?;
+    connection.execute(AssertSqlSafe(statement)).await?;
+    connection.close().await
+}
+
+fn drop_postgres(server: String, name: &str) {
+    let statement = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+    // a thread of its own, since nothing can be awaited here
+    let dropped = thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        if let Ok(runtime) = runtime {
+            let _ = runtime.block_on(execute(&server, statement));
+        }
+    });
+    let _ = dropped.join();
+}
+
+/// The one command that is needed does not deserve a driver: `dropDatabase` as an `OP_MSG`, to a server
+/// that asks for no password.
+fn drop_mongodb(server: &str, name: &str) -> std::io::Result<()> {
+    let host = server.trim_start_matches("mongodb://");
+    let host = host.split(['/', ',', '?']).next().unwrap_or_default();
+    let mut stream = TcpStream::connect(host)?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    stream.write_all(&drop_database(name))?;
+    // once it answers, it is done
+    stream.read_exact(&mut [0; 16])
+}
+
+fn drop_database(name: &str) -> Vec<u8> {
+    let size = |bytes: usize| u32::try_from(bytes).unwrap().to_le_bytes();
+    let elements = [
+        b"\x10dropDatabase\0\x01\0\0\0\x02$db\0",
+        &size(name.len() + 1)[..],
+        name.as_bytes(),
+        b"\0",
+    ]
+    .concat();
+    let document = [&size(4 + elements.len() + 1)[..], &elements, b"\0"].concat();
+    let header = [21 + document.len(), 1, 0, 2013].map(size).concat();
+    // no flags; a section of kind 0
+    [&header[..], &[0; 5], &document].concat()
+}
+
+/// The server's address with a database of its own.
+fn with_database(server: &str, name: &str) -> String {
+    let (address, options) = server.split_once('?').unwrap_or((server, ""));
+    let (scheme, rest) = address.split_once("://").expect("an address of a server");
+    let host = rest.split_once('/').map_or(rest, |(host, _)| host);
+    let mark = if options.is_empty() { "" } else { "?" };
+    format!("{scheme}://{host}/{name}{mark}{options}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_database_is_another() {
+        for (server, expected) in [
+            ("postgres://a:b@h:1/postgres", "postgres://a:b@h:1/x"),
+            (
+                "postgres://h/p?sslmode=disable",
+                "postgres://h/x?sslmode=disable",
+            ),
+            (
+                "mongodb://h:1/?replicaSet=rs0",
+                "mongodb://h:1/x?replicaSet=rs0",
+            ),
+            ("mongodb://h:1,i:2", "mongodb://h:1,i:2/x"),
+        ] {
+            assert_eq!(with_database(server, "x"), expected);
+        }
+    }
+}
