@@ -292,13 +292,9 @@ pub(crate) fn decode_part<P: DeserializeOwned>(
     raw: &RawDocumentBuf,
     collection: &'static str,
 ) -> Result<P> {
-    bson::deserialize_from_slice(raw.as_bytes()).or_else(|error| {
+    bson::deserialize_from_slice(raw.as_bytes()).map_err(|error| {
         let field = wrong_field::<P>(raw).or_else(|| known(error.key.as_deref()));
-        Err(Error::corrupt(
-            collection,
-            field.unwrap_or("_id"),
-            id_of(raw),
-        ))
+        Error::corrupt(collection, field.unwrap_or("_id"), id_of(raw))
     })
 }
 

@@ -21,7 +21,7 @@ const COLLECTION: &str = "schema";
 /// In seconds: a lock that is older was left by a process that died.
 const LOCK_SECONDS: i32 = 60;
 /// How long to wait for another process that migrates.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_millis(50);
 
 pub(crate) async fn migrate(database: &Database) -> Result<()> {
@@ -65,7 +65,8 @@ async fn is_current(database: &Database) -> Result<bool> {
     };
     let version = found
         .get_i32("version")
-        .or_else(|_| Err(Error::corrupt(COLLECTION, "version", "version")))?;
+        .ok()
+        .ok_or_else(|| Error::corrupt(COLLECTION, "version", "version"))?;
     if version > VERSION {
         return Err(Error::internal(OpenError::Newer { version }));
     }

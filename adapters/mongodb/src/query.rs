@@ -81,10 +81,11 @@ pub(crate) fn upsert(filter: Document, update: impl Into<Bson>) -> Document {
 /// Strings that start with `prefix`, in the order of code points, which is that of MongoDB's bytes. Two
 /// bounds, not a regular expression: nothing in the prefix needs escaping.
 pub(crate) fn starting_with(prefix: &str) -> Document {
-    match after_prefix(prefix) {
-        Some(end) => doc! { "$gte": prefix, "$lt": end },
-        None => doc! { "$gte": prefix },
+    let mut range = doc! { "$gte": prefix };
+    if let Some(end) = after_prefix(prefix) {
+        range.insert("$lt", end);
     }
+    range
 }
 
 /// The least text that is greater than every text that starts with `prefix`; none when there is no such.

@@ -22,7 +22,7 @@ use crate::tx::Tx;
 /// How many members of a deleted conversation go at once.
 const MEMBERS: i64 = 1_000;
 /// A step of purging is maintenance: it may take longer than what somebody waits for.
-const PURGE_TIMEOUT: Duration = Duration::from_secs(60);
+const PURGE_TIMEOUT: Duration = Duration::from_mins(1);
 
 pub(super) async fn update(
     tx: &mut Tx<'_>,

@@ -197,10 +197,10 @@ pub(crate) async fn heads_of(
 ) -> Tried<Vec<Head>> {
     let distinct: HashSet<ConversationId> = conversations.into_iter().collect();
     let found: Vec<HeadPart> = tx.find_parts(store::heads(distinct)).await?;
-    Ok(found.into_iter().map(head).collect())
+    Ok(found.iter().map(head).collect())
 }
 
-fn head(part: HeadPart) -> Head {
+fn head(part: &HeadPart) -> Head {
     Head {
         conversation_id: conversation_id(part.id),
         last_seq: part.last_seq,
@@ -213,7 +213,7 @@ pub(super) async fn heads(tx: &mut Tx<'_>, user: UserId) -> Tried<Vec<Head>> {
     let mine = mine.into_iter().map(|place| conversation_id(place.key.c));
     let mut found: Vec<HeadPart> = tx.find_parts(store::heads(mine)).await?;
     found.sort_by_key(|part| std::cmp::Reverse((part.last_activity_at, part.id.bytes())));
-    Ok(found.into_iter().map(head).collect())
+    Ok(found.iter().map(head).collect())
 }
 
 /// Present members in the order of their user ids.

@@ -20,9 +20,9 @@ pub(crate) use list::{heads_of, members_page, scope};
 pub(crate) use list::{page, places, small, together, unread};
 #[cfg(test)]
 pub(crate) use membership::successor;
-pub(crate) use store::{access, find, lock, members_among};
+pub(crate) use store::{access, by_slug, find, lock, members_among};
 #[cfg(test)]
-pub(crate) use store::{among, by_direct_key, by_slug, heads, members};
+pub(crate) use store::{among, by_direct_key, heads, members};
 
 use crate::documents::ConversationDoc;
 use crate::storage::MongoStorage;
@@ -50,7 +50,7 @@ impl ConversationRepository for MongoStorage {
     }
 
     async fn find_by_slug(&self, slug: &Slug) -> Result<Option<Conversation>> {
-        let found: Option<ConversationDoc> = self.find_one(store::by_slug(slug)).await?;
+        let found: Option<ConversationDoc> = self.find_one(by_slug(slug)).await?;
         found.map(ConversationDoc::into_conversation).transpose()
     }
 

@@ -80,8 +80,11 @@ impl UserDoc {
         Ok(User {
             id: user_id(self.id),
             username: Username::parse(&self.username)
-                .or_else(|_| Err(corrupt::<Self>("username", id)()))?,
-            email: Email::parse(&self.email).or_else(|_| Err(corrupt::<Self>("email", id)()))?,
+                .ok()
+                .ok_or_else(corrupt::<Self>("username", id))?,
+            email: Email::parse(&self.email)
+                .ok()
+                .ok_or_else(corrupt::<Self>("email", id))?,
             display_name: self.display_name,
             avatar_url: self.avatar_url,
             bio: self.bio,
@@ -180,11 +183,15 @@ impl ConversationDoc {
 
     pub fn into_conversation(self) -> Result<Conversation> {
         let id = bare(self.id);
-        let slug = self.slug.map(|slug| Slug::parse(&slug)).transpose();
+        let slug = self.slug.map(|slug| {
+            Slug::parse(&slug)
+                .ok()
+                .ok_or_else(corrupt::<Self>("slug", id))
+        });
         Ok(Conversation {
             id: conversation_id(self.id),
             kind: ConversationKind::parse(&self.kind).ok_or_else(corrupt::<Self>("kind", id))?,
-            slug: slug.or_else(|_| Err(corrupt::<Self>("slug", id)()))?,
+            slug: slug.transpose()?,
             name: self.name,
             description: self.description,
             avatar_url: self.avatar_url,
@@ -195,7 +202,8 @@ impl ConversationDoc {
             rev: self.rev,
             changed_rev: self.changed_rev,
             member_count: u32::try_from(self.member_count)
-                .or_else(|_| Err(corrupt::<Self>("member_count", id)()))?,
+                .ok()
+                .ok_or_else(corrupt::<Self>("member_count", id))?,
         })
     }
 
@@ -331,7 +339,11 @@ impl ReactionGroup {
 impl MessageDoc {
     pub fn into_message(self) -> Result<Message> {
         let id = bare(self.id);
-        let client_id = self.client_key.map(|key| ClientId::parse(&key.k));
+        let client_id = self.client_key.map(|key| {
+            ClientId::parse(&key.k)
+                .ok()
+                .ok_or_else(corrupt::<Self>("client_key", id))
+        });
         let reactions = self.reactions.into_iter().map(ReactionGroup::into_reaction);
         Ok(Message {
             id: message_id(self.id),
@@ -349,13 +361,12 @@ impl MessageDoc {
             reply_to: self.reply_to.map(message_id),
             thread_id: self.thread_id.map(message_id),
             reply_count: u32::try_from(self.reply_count)
-                .or_else(|_| Err(corrupt::<Self>("reply_count", id)()))?,
+                .ok()
+                .ok_or_else(corrupt::<Self>("reply_count", id))?,
             reactions: reactions
                 .collect::<Option<_>>()
                 .ok_or_else(corrupt::<Self>("reactions", id))?,
-            client_id: client_id
-                .transpose()
-                .or_else(|_| Err(corrupt::<Self>("client_key", id)()))?,
+            client_id: client_id.transpose()?,
             created_at: time(self.created_at),
             edited_at: self.edited_at.map(time),
             deleted_at: self.deleted_at.map(time),

@@ -1,12 +1,12 @@
 //! Storing batches of messages: the path that decides how much the server can take.
 //!
 //! The number of round trips does not grow with the batch: one each to lock the conversations, to read
-//! members, known keys and referred messages (when there are any), to insert, to move counters, watermarks
-//! and roots, and to commit.
+//! members, known keys and referred messages (when there are any), to move watermarks and counters, to
+//! insert, to count replies (when there are any), and to commit.
 
 use std::collections::{HashMap, HashSet};
 
-use bson::{Document, doc};
+use bson::doc;
 use connexus_domain::message::{AppendOutcome, Appended, Fingerprint};
 use connexus_domain::{
     ConversationId, Denial, Entity, Error, MessageBody, MessageId, NewMessage, Result, Rev, Seq,
@@ -151,17 +151,7 @@ impl Batch {
     }
 
     async fn store(&self, tx: &mut Tx<'_>) -> Tried<()> {
-        tx.insert(&self.stored).await?;
-        // those too in which nothing was stored: their lock has taken a rev
-        let conversations = self.conversations.iter().map(|(id, standing)| {
-            let fields = doc! {
-                "last_seq": standing.last_seq, "rev": standing.rev,
-                "last_activity_at": date(standing.last_activity_at),
-            };
-            statement(doc! { "_id": id.bson() }, doc! { "$set": fields })
-        });
-        tx.update::<ConversationDoc>(conversations.collect())
-            .await?;
+        // first what others, who move watermarks, may want too: who is late learns it soon
         let readers = self
             .readers
             .iter()
@@ -174,15 +164,23 @@ impl Batch {
                 statement(doc! { "_id": key }, doc! { "$set": fields })
             });
         tx.update::<MemberDoc>(readers.collect()).await?;
-        let roots: Vec<Document> = self
-            .roots
-            .iter()
-            .map(|(id, (replies, rev))| {
-                let change = doc! { "$inc": { "reply_count": *replies }, "$set": { "rev": *rev } };
-                statement(doc! { "_id": id.bson() }, change)
-            })
-            .collect();
-        tx.update::<MessageDoc>(roots).await
+        // those too in which nothing was stored: their lock has taken a rev
+        let conversations = self.conversations.iter().map(|(id, standing)| {
+            let fields = doc! {
+                "last_seq": standing.last_seq, "rev": standing.rev,
+                "last_activity_at": date(standing.last_activity_at),
+            };
+            statement(doc! { "_id": id.bson() }, doc! { "$set": fields })
+        });
+        tx.update::<ConversationDoc>(conversations.collect())
+            .await?;
+        // before the roots, which may be among them
+        tx.insert(&self.stored).await?;
+        let roots = self.roots.iter().map(|(id, (replies, rev))| {
+            let change = doc! { "$inc": { "reply_count": *replies }, "$set": { "rev": *rev } };
+            statement(doc! { "_id": id.bson() }, change)
+        });
+        tx.update::<MessageDoc>(roots.collect()).await
     }
 }
 

@@ -1,3 +1,5 @@
+use std::cmp::Reverse;
+
 use bson::{Document, doc};
 use connexus_domain::ports::MessageSearch;
 use connexus_domain::terms::TermQuery;
@@ -10,13 +12,13 @@ use crate::error::Tried;
 use crate::query::{Query, starting_with};
 use crate::tx::Tx;
 
-/// What has the terms, in `scope`. Ids are no order of the index, so the ids of all that matches in the
-/// searcher's own conversations are sorted for a page.
+/// What has the terms, in `scope`. With a whole term the index has all that has it in the order of ids, of
+/// each conversation; with no more than a prefix the ids of all that matches are sorted for a page.
 pub(crate) fn matching(scope: &[ConversationId], search: &MessageSearch) -> Query {
     let mut filter = doc! {
         "conversation_id": { "$in": ids(scope.iter().copied()) },
-        "terms": terms(&search.query),
     };
+    filter.extend(terms(&search.query));
     if let Some(sender) = search.sender_id {
         filter.insert("sender_id", sender.bson());
     }
@@ -30,13 +32,17 @@ pub(crate) fn matching(scope: &[ConversationId], search: &MessageSearch) -> Quer
     load::shown(query)
 }
 
-/// Both bounds of the prefix are of one and the same term.
+/// Both bounds of a prefix are of one and the same term. Given a term and a prefix the planner would go
+/// through all that the prefix matches, so it is kept from using that; of several terms it takes the first,
+/// and the longest is likely to be the rarest.
 fn terms(query: &TermQuery) -> Document {
-    let mut condition = doc! { "$elemMatch": starting_with(&query.prefix) };
-    if !query.all.is_empty() {
-        condition.insert("$all", &query.all);
+    let prefix = doc! { "$elemMatch": starting_with(&query.prefix) };
+    if query.all.is_empty() {
+        return doc! { "terms": prefix };
     }
-    condition
+    let mut all: Vec<&str> = query.all.iter().map(String::as_str).collect();
+    all.sort_by_key(|term| Reverse(term.len()));
+    doc! { "terms": { "$all": all }, "$nor": [{ "terms": { "$not": prefix } }] }
 }
 
 pub(super) async fn search(

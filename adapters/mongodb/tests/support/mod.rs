@@ -28,7 +28,9 @@ impl Place {
             None => (self.server.as_str(), String::new()),
         };
         let start = base.find("://").map_or(0, |at| at + 3);
-        let hosts = base[start..].find('/').map_or(base, |at| &base[..start + at]);
+        let hosts = base[start..]
+            .find('/')
+            .map_or(base, |at| &base[..start + at]);
         format!("{hosts}/{}{query}", self.name)
     }
 
