@@ -147,16 +147,24 @@ pub(crate) fn from_driver(error: Driver) -> Error {
     }
 }
 
+/// Whether the server could not be reached, so that it is not known what it did.
+pub(crate) fn is_lost(error: &Driver) -> bool {
+    matches!(
+        error.kind.as_ref(),
+        ErrorKind::Io(_)
+            | ErrorKind::ServerSelection { .. }
+            | ErrorKind::ConnectionPoolCleared { .. }
+    )
+}
+
 fn is_unavailable(error: &Driver) -> bool {
     match error.kind.as_ref() {
-        ErrorKind::Io(_)
-        | ErrorKind::ServerSelection { .. }
-        | ErrorKind::ConnectionPoolCleared { .. }
-        | ErrorKind::DnsResolve { .. }
-        | ErrorKind::Shutdown
-        | ErrorKind::SessionsNotSupported => true,
+        ErrorKind::DnsResolve { .. } | ErrorKind::Shutdown | ErrorKind::SessionsNotSupported => {
+            true
+        }
         _ => {
-            code(error).is_some_and(|code| UNAVAILABLE.contains(&code))
+            is_lost(error)
+                || code(error).is_some_and(|code| UNAVAILABLE.contains(&code))
                 || ["TransientTransactionError", "RetryableWriteError"]
                     .iter()
                     .any(|label| error.contains_label(label))

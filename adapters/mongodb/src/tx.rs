@@ -8,12 +8,14 @@ use futures_util::TryStreamExt as _;
 use futures_util::future::BoxFuture;
 use mongodb::error::{Error as Driver, UNKNOWN_TRANSACTION_COMMIT_RESULT};
 use mongodb::options::{Hint, ReadConcern, ReturnDocument};
-use mongodb::{ClientSession, Collection, SessionCursor};
+use mongodb::{ClientSession, Collection, Database, SessionCursor};
 use serde::de::DeserializeOwned;
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::documents::{Record, decode, decode_part};
-use crate::error::{Failure, Late, Tried, check_updates, is_transient};
+use crate::error::{Failure, Late, Tried, check_updates, is_lost, is_transient};
+use crate::indexes;
 use crate::open::durable;
 use crate::query::Query;
 use crate::storage::MongoStorage;
@@ -24,12 +26,17 @@ const PAUSE_MAX: Duration = Duration::from_millis(64);
 const STATEMENTS: usize = 10_000;
 /// As much as fits in one answer.
 const ONE_BATCH: u32 = 1_000_000;
+/// How long one attempt to get rid of a transaction may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A transaction, or a number of reads from one snapshot.
 pub(crate) struct Tx<'a> {
-    session: ClientSession,
+    /// There until this is dropped.
+    session: Option<ClientSession>,
     storage: &'a MongoStorage,
     keep: bool,
+    /// Whether the server may hold a transaction, and with it locks, for this.
+    open: bool,
 }
 
 impl MongoStorage {
@@ -127,17 +134,19 @@ impl<'a> Tx<'a> {
             .write_concern(durable())
             .await?;
         Ok(Self {
-            session,
+            session: Some(session),
             storage,
             keep: true,
+            open: true,
         })
     }
 
     async fn snapshot(storage: &'a MongoStorage) -> Tried<Self> {
         Ok(Self {
-            session: storage.client.start_session().snapshot(true).await?,
+            session: Some(storage.client.start_session().snapshot(true).await?),
             storage,
             keep: false,
+            open: false,
         })
     }
 
@@ -148,18 +157,25 @@ impl<'a> Tx<'a> {
 
     async fn end<T>(mut self, answer: Tried<T>) -> Tried<T> {
         if answer.is_err() || !self.keep {
-            // a server that cannot be told forgets the transaction by itself
-            let _ = self.session.abort_transaction().await;
+            // the driver takes it for done when the server could not be told
+            let told = self.session().abort_transaction().await.is_ok();
+            let lost = matches!(&answer, Err(Failure::Driver(error)) if is_lost(error));
+            self.open = lost || !told;
             return answer;
         }
         // sends nothing when nothing was asked; the caller's deadline ends the loop
-        while let Err(error) = self.session.commit_transaction().await {
+        while let Err(error) = self.session().commit_transaction().await {
             if !error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) {
                 return Err(error.into());
             }
             tokio::time::sleep(PAUSE_MAX).await;
         }
+        self.open = false;
         answer
+    }
+
+    fn session(&mut self) -> &mut ClientSession {
+        self.session.as_mut().expect("it goes when all goes")
     }
 
     fn raw(&self, name: &str) -> Collection<RawDocumentBuf> {
@@ -170,7 +186,7 @@ impl<'a> Tx<'a> {
         let found = self
             .raw(D::COLLECTION)
             .find_one(filter)
-            .session(&mut self.session)
+            .session(self.session())
             .await?;
         Ok(found.as_ref().map(decode).transpose()?)
     }
@@ -209,7 +225,7 @@ impl<'a> Tx<'a> {
         if let Some(index) = query.hint {
             find = find.hint(Hint::Name(index.into()));
         }
-        let cursor = find.session(&mut self.session).await?;
+        let cursor = find.session(self.session()).await?;
         self.drain(cursor).await
     }
 
@@ -223,7 +239,7 @@ impl<'a> Tx<'a> {
             .raw(collection)
             .aggregate(pipeline)
             .batch_size(ONE_BATCH)
-            .session(&mut self.session)
+            .session(self.session())
             .await?;
         let found = self.drain(cursor.with_type()).await?;
         let parts = found.iter().map(|raw| decode_part(raw, collection));
@@ -234,7 +250,7 @@ impl<'a> Tx<'a> {
         &mut self,
         mut cursor: SessionCursor<RawDocumentBuf>,
     ) -> Tried<Vec<RawDocumentBuf>> {
-        Ok(cursor.stream(&mut self.session).try_collect().await?)
+        Ok(cursor.stream(self.session()).try_collect().await?)
     }
 
     /// Changes the one document that matches, and answers it as it is then.
@@ -247,7 +263,7 @@ impl<'a> Tx<'a> {
             .raw(D::COLLECTION)
             .find_one_and_update(filter, update)
             .return_document(ReturnDocument::After)
-            .session(&mut self.session)
+            .session(self.session())
             .await?;
         Ok(changed.as_ref().map(decode).transpose()?)
     }
@@ -261,7 +277,7 @@ impl<'a> Tx<'a> {
         let done = self
             .raw(D::COLLECTION)
             .update_many(filter, update)
-            .session(&mut self.session)
+            .session(self.session())
             .await?;
         Ok(done.matched_count)
     }
@@ -274,7 +290,7 @@ impl<'a> Tx<'a> {
             let database = self.storage.database.clone();
             let reply = database
                 .run_command(command)
-                .session(&mut self.session)
+                .session(self.session())
                 .await?;
             check_updates(reply)?;
         }
@@ -290,7 +306,7 @@ impl<'a> Tx<'a> {
             .collection::<D>(D::COLLECTION)
             .insert_many(documents)
             .ordered(false)
-            .session(&mut self.session)
+            .session(self.session())
             .await?;
         Ok(())
     }
@@ -299,8 +315,47 @@ impl<'a> Tx<'a> {
         let done = self
             .raw(D::COLLECTION)
             .delete_many(filter)
-            .session(&mut self.session)
+            .session(self.session())
             .await?;
         Ok(done.deleted_count)
     }
+}
+
+/// A transaction that was cut off in the middle would keep its conversation from everybody for as long as
+/// the server lets transactions live, which is a minute.
+impl Drop for Tx<'_> {
+    fn drop(&mut self) {
+        if let Some(session) = self.session.take_if(|_| self.open)
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(close(session, self.storage.database.clone()));
+        }
+    }
+}
+
+/// Begins another transaction in the same session: then the server ends the one before, or does not begin
+/// it any more if its first statement is still on its way. To abort it would do only the first.
+async fn close(mut session: ClientSession, database: Database) {
+    for pause in [0, 1, 2, 4, 8, 16, 32] {
+        tokio::time::sleep(Duration::from_secs(pause)).await;
+        if tokio::time::timeout(CLOSE_TIMEOUT, supersede(&mut session, &database))
+            .await
+            .is_ok_and(|done| done.is_ok())
+        {
+            return;
+        }
+    }
+}
+
+async fn supersede(session: &mut ClientSession, database: &Database) -> Tried<()> {
+    // the driver's own state; what the server says to it does not matter
+    let _ = session.abort_transaction().await;
+    session.start_transaction().await?;
+    database
+        .collection::<RawDocumentBuf>(indexes::HEALTH)
+        .find_one(doc! { "_id": 1 })
+        .session(&mut *session)
+        .await?;
+    session.abort_transaction().await?;
+    Ok(())
 }

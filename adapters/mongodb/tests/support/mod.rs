@@ -22,6 +22,7 @@ impl Place {
     }
 
     /// The address with this database in it.
+    #[allow(dead_code, reason = "not every test opens it here")]
     pub fn url(&self) -> String {
         let (base, query) = match self.server.split_once('?') {
             Some((base, query)) => (base, format!("?{query}")),
@@ -34,6 +35,12 @@ impl Place {
         format!("{hosts}/{}{query}", self.name)
     }
 
+    #[allow(dead_code, reason = "who makes an address of its own needs it")]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    #[allow(dead_code, reason = "not every test opens it here")]
     pub async fn open(&self) -> Arc<MongoStorage> {
         let options = MongoOptions {
             max_connections: 16,
@@ -57,9 +64,11 @@ async fn database(server: &str, name: &str) -> Database {
 
 /// The server. Without one the test fails: a test that skips itself proves nothing.
 pub fn server() -> String {
-    std::env::var("CONNEXUS_TEST_MONGODB_URL").expect(
-        "set CONNEXUS_TEST_MONGODB_URL to a replica set's address, such as mongodb://127.0.0.1:27017",
-    )
+    std::env::var("CONNEXUS_TEST_MONGODB_URL").unwrap_or_else(|_| {
+        panic!(
+            "set CONNEXUS_TEST_MONGODB_URL to a replica set's address, such as mongodb://127.0.0.1:27017"
+        )
+    })
 }
 
 impl Drop for Place {
