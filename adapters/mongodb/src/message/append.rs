@@ -1,0 +1,268 @@
+//! Storing batches of messages: the path that decides how much the server can take.
+//!
+//! The number of round trips does not grow with the batch: one each to lock the conversations, to read
+//! members, known keys and referred messages (when there are any), to move watermarks and counters, to
+//! insert, to count replies (when there are any), and to commit.
+
+use std::collections::{HashMap, HashSet};
+
+use bson::doc;
+use connexus_domain::message::{AppendOutcome, Appended, Fingerprint};
+use connexus_domain::{
+    ConversationId, Denial, Entity, Error, MessageBody, MessageId, NewMessage, Result, Rev, Seq,
+    Timestamp, UserId, terms,
+};
+
+use super::load;
+use crate::documents::{
+    ClientKey, ConversationDoc, Id as _, MemberDoc, MemberKey, MessageDoc, date, hash, ids,
+};
+use crate::error::Tried;
+use crate::query::statement;
+use crate::storage::MongoStorage;
+use crate::tx::Tx;
+
+pub(crate) mod lookup;
+
+use lookup::{Referred, Standing};
+
+/// What is to be answered for one message.
+enum Decision {
+    Appended(Appended),
+    Duplicate(MessageId),
+    Refused(Error),
+}
+
+/// All that decides over a batch, and all that it changes.
+struct Batch {
+    conversations: HashMap<ConversationId, Standing>,
+    members: HashSet<(ConversationId, UserId)>,
+    known: HashMap<ClientKey, (MessageId, Fingerprint)>,
+    referred: HashMap<MessageId, Referred>,
+    stored: Vec<MessageDoc>,
+    readers: HashMap<(ConversationId, UserId), (Seq, Timestamp)>,
+    /// Replies and the newest rev, of roots.
+    roots: HashMap<MessageId, (i64, Rev)>,
+}
+
+pub(super) async fn append(
+    storage: &MongoStorage,
+    batch: &[NewMessage],
+) -> Result<Vec<Result<AppendOutcome>>> {
+    if batch.is_empty() {
+        return Ok(Vec::new());
+    }
+    // the work that needs no lock, and is the same at every attempt
+    let terms: &Vec<Vec<String>> = &batch
+        .iter()
+        .map(|new| {
+            let body = new.body.as_ref().map(MessageBody::as_str);
+            body.map(terms::terms).unwrap_or_default()
+        })
+        .collect();
+    storage
+        .transact(|tx| Box::pin(attempt(tx, batch, terms)))
+        .await
+}
+
+async fn attempt(
+    tx: &mut Tx<'_>,
+    batch: &[NewMessage],
+    terms: &[Vec<String>],
+) -> Tried<Vec<Result<AppendOutcome>>> {
+    let mut state = Batch::load(tx, batch).await?;
+    let decisions: Vec<Decision> = batch
+        .iter()
+        .zip(terms)
+        .map(|(new, terms)| {
+            let decision = state.decide(new, terms);
+            decision.unwrap_or_else(Decision::Refused)
+        })
+        .collect();
+    if state.stored.is_empty() {
+        tx.abandon();
+    } else {
+        state.store(tx).await?;
+    }
+    answer(tx, decisions).await
+}
+
+impl Batch {
+    async fn load(tx: &mut Tx<'_>, batch: &[NewMessage]) -> Tried<Self> {
+        Ok(Self {
+            conversations: lookup::conversations(tx, batch).await?,
+            members: lookup::members(tx, batch).await?,
+            known: lookup::known(tx, batch).await?,
+            referred: lookup::referred(tx, batch).await?,
+            stored: Vec::with_capacity(batch.len()),
+            readers: HashMap::new(),
+            roots: HashMap::new(),
+        })
+    }
+
+    /// As if the messages came one after the other: what is decided for one is known to the next.
+    fn decide(&mut self, new: &NewMessage, terms: &[String]) -> Result<Decision> {
+        let id = new.conversation_id;
+        let standing = self
+            .conversations
+            .get_mut(&id)
+            .ok_or(Error::NotFound(Entity::Conversation))?;
+        if !self.members.contains(&(id, new.sender_id)) {
+            return Err(Error::Forbidden(Denial::NotMember));
+        }
+        let mut keyed = None;
+        if let Some(key) = lookup::client_key(new) {
+            let print = new.fingerprint();
+            match self.known.get(&key) {
+                Some((original, known)) if *known == print => {
+                    return Ok(Decision::Duplicate(*original));
+                }
+                Some(_) => return Err(Error::IdempotencyMismatch),
+                None => keyed = Some((key, print)),
+            }
+        }
+        check_references(&self.referred, new)?;
+        // nothing can fail from here on
+        standing.last_seq += 1;
+        standing.rev += 1;
+        standing.last_activity_at = standing.last_activity_at.max(new.at);
+        let numbers = Appended {
+            seq: standing.last_seq,
+            rev: standing.rev,
+            created_at: standing.last_activity_at,
+        };
+        if let Some((key, print)) = &keyed {
+            self.known.insert(key.clone(), (new.id, *print));
+        }
+        let as_referred = Referred {
+            conversation_id: id,
+            in_thread: new.thread_id.is_some(),
+        };
+        self.referred.insert(new.id, as_referred);
+        self.readers
+            .insert((id, new.sender_id), (numbers.seq, numbers.created_at));
+        if let Some(root) = new.thread_id {
+            let (replies, rev) = self.roots.entry(root).or_default();
+            *replies += 1;
+            *rev = numbers.rev;
+        }
+        self.stored.push(document(new, numbers, keyed, terms));
+        Ok(Decision::Appended(numbers))
+    }
+
+    async fn store(&self, tx: &mut Tx<'_>) -> Tried<()> {
+        // first what others, who move watermarks, may want too: who is late learns it soon
+        let readers = self
+            .readers
+            .iter()
+            .map(|((conversation, user), (seq, at))| {
+                let key = MemberKey::new(*conversation, *user);
+                let fields = doc! {
+                    "read_seq": *seq, "delivered_seq": *seq, "read_at": date(*at),
+                    "delivered_at": date(*at),
+                };
+                statement(doc! { "_id": key }, doc! { "$set": fields })
+            });
+        tx.update::<MemberDoc>(readers.collect()).await?;
+        // those too in which nothing was stored: their lock has taken a rev
+        let conversations = self.conversations.iter().map(|(id, standing)| {
+            let fields = doc! {
+                "last_seq": standing.last_seq, "rev": standing.rev,
+                "last_activity_at": date(standing.last_activity_at),
+            };
+            statement(doc! { "_id": id.bson() }, doc! { "$set": fields })
+        });
+        tx.update::<ConversationDoc>(conversations.collect())
+            .await?;
+        // before the roots, which may be among them
+        tx.insert(&self.stored).await?;
+        let roots = self.roots.iter().map(|(id, (replies, rev))| {
+            let change = doc! { "$inc": { "reply_count": *replies }, "$set": { "rev": *rev } };
+            statement(doc! { "_id": id.bson() }, change)
+        });
+        tx.update::<MessageDoc>(roots.collect()).await
+    }
+}
+
+fn document(
+    new: &NewMessage,
+    numbers: Appended,
+    keyed: Option<(ClientKey, Fingerprint)>,
+    terms: &[String],
+) -> MessageDoc {
+    let (client_key, print) = keyed.unzip();
+    MessageDoc {
+        id: new.id.bson(),
+        conversation_id: new.conversation_id.bson(),
+        seq: numbers.seq,
+        rev: numbers.rev,
+        sender_id: new.sender_id.bson(),
+        kind: new.kind.as_str().to_owned(),
+        body: new.body.as_ref().map(|body| body.as_str().to_owned()),
+        attachments: ids(new.attachments.iter().copied()),
+        reply_to: new.reply_to.map(MessageId::bson),
+        thread_id: new.thread_id.map(MessageId::bson),
+        reply_count: 0,
+        reactions: Vec::new(),
+        client_key,
+        fingerprint: print.map(|print| hash(print.0)),
+        terms: terms.to_vec(),
+        created_at: date(numbers.created_at),
+        edited_at: None,
+        deleted_at: None,
+    }
+}
+
+fn check_references(referred: &HashMap<MessageId, Referred>, new: &NewMessage) -> Result<()> {
+    let here = |id: MessageId| {
+        referred
+            .get(&id)
+            .filter(|found| found.conversation_id == new.conversation_id)
+    };
+    if new.reply_to.is_some_and(|id| here(id).is_none()) {
+        return Err(Error::invalid(
+            "reply_to",
+            "there is no such message in this conversation",
+        ));
+    }
+    let Some(root) = new.thread_id else {
+        return Ok(());
+    };
+    match here(root) {
+        None => Err(Error::invalid(
+            "thread_id",
+            "there is no such message in this conversation",
+        )),
+        Some(found) if found.in_thread => Err(Error::invalid(
+            "thread_id",
+            "must not be a message that is in a thread itself",
+        )),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Duplicates are answered as they are after the batch.
+async fn answer(tx: &mut Tx<'_>, decisions: Vec<Decision>) -> Tried<Vec<Result<AppendOutcome>>> {
+    let originals: HashSet<MessageId> = decisions
+        .iter()
+        .filter_map(|decision| match decision {
+            Decision::Duplicate(id) => Some(*id),
+            _ => None,
+        })
+        .collect();
+    let mut found = HashMap::new();
+    if !originals.is_empty() {
+        let originals: Vec<MessageId> = originals.into_iter().collect();
+        let messages = load::run(tx, load::with_ids(&originals)).await?;
+        found.extend(messages.into_iter().map(|message| (message.id, message)));
+    }
+    let answers = decisions.into_iter().map(|decision| match decision {
+        Decision::Appended(numbers) => Ok(AppendOutcome::Appended(numbers)),
+        Decision::Duplicate(id) => found
+            .get(&id)
+            .map(|message| AppendOutcome::Duplicate(Box::new(message.clone())))
+            .ok_or_else(|| Error::corrupt("messages", "client_key", id)),
+        Decision::Refused(error) => Err(error),
+    });
+    Ok(answers.collect())
+}

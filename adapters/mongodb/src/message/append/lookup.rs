@@ -1,0 +1,165 @@
+//! What decides over a batch: one query for each kind of thing, however many are asked for.
+
+use std::collections::{HashMap, HashSet};
+
+use bson::doc;
+use connexus_domain::message::Fingerprint;
+use connexus_domain::{ConversationId, MessageId, NewMessage, Result, Rev, Seq, Timestamp, UserId};
+use serde::Deserialize;
+
+use crate::conversation;
+use crate::documents::{
+    Binary, ClientKey, ConversationDoc, DateTime, MessageDoc, Uuid, conversation_id, fingerprint,
+    ids, message_id, time,
+};
+use crate::error::Tried;
+use crate::query::Query;
+use crate::tx::Tx;
+
+/// Where a conversation stands, as the batch goes on.
+pub(crate) struct Standing {
+    pub last_seq: Seq,
+    pub rev: Rev,
+    pub last_activity_at: Timestamp,
+}
+
+/// A stored message that another one names.
+#[derive(Clone, Copy)]
+pub(crate) struct Referred {
+    pub conversation_id: ConversationId,
+    pub in_thread: bool,
+}
+
+/// Locks the batch's conversations, in the order of their ids, and answers where they stand. Until the
+/// end of the transaction nobody else gets at them.
+pub(super) async fn conversations(
+    tx: &mut Tx<'_>,
+    batch: &[NewMessage],
+) -> Tried<HashMap<ConversationId, Standing>> {
+    #[derive(Deserialize)]
+    struct Part {
+        #[serde(rename = "_id")]
+        id: Uuid,
+        last_seq: i64,
+        rev: i64,
+        last_activity_at: DateTime,
+    }
+    let distinct: HashSet<ConversationId> = batch.iter().map(|new| new.conversation_id).collect();
+    // the rev that a lock takes is given back, since messages take their own
+    if let (1, Some(only)) = (distinct.len(), distinct.iter().next()) {
+        let locked = conversation::lock(tx, *only).await?;
+        let standing = locked.map(|locked| {
+            let standing = Standing {
+                last_seq: locked.last_seq,
+                rev: locked.rev - 1,
+                last_activity_at: locked.last_activity_at,
+            };
+            (locked.id, standing)
+        });
+        return Ok(standing.into_iter().collect());
+    }
+    let filter = doc! { "_id": { "$in": ids(distinct) }, "deleted_at": null };
+    tx.update_many::<ConversationDoc>(filter.clone(), doc! { "$inc": { "rev": 1_i64 } })
+        .await?;
+    let query = Query::of::<ConversationDoc>(filter)
+        .fields(doc! { "last_seq": 1, "rev": 1, "last_activity_at": 1 });
+    let locked: Vec<Part> = tx.find_parts(query).await?;
+    let standings = locked.into_iter().map(|part| {
+        let standing = Standing {
+            last_seq: part.last_seq,
+            rev: part.rev - 1,
+            last_activity_at: time(part.last_activity_at),
+        };
+        (conversation_id(part.id), standing)
+    });
+    Ok(standings.collect())
+}
+
+pub(super) async fn members(
+    tx: &mut Tx<'_>,
+    batch: &[NewMessage],
+) -> Tried<HashSet<(ConversationId, UserId)>> {
+    let pairs: HashSet<(ConversationId, UserId)> = batch
+        .iter()
+        .map(|new| (new.conversation_id, new.sender_id))
+        .collect();
+    let present = conversation::members_among(tx, pairs).await?;
+    Ok(present
+        .into_iter()
+        .map(|member| (member.conversation_id, member.user_id))
+        .collect())
+}
+
+/// The key that a message brings, if any.
+pub(super) fn client_key(new: &NewMessage) -> Option<ClientKey> {
+    let client_id = new.client_id.as_ref()?;
+    Some(ClientKey::new(
+        new.conversation_id,
+        new.sender_id,
+        client_id,
+    ))
+}
+
+pub(crate) fn with_keys(keys: &HashSet<ClientKey>) -> Query {
+    let keys: Vec<bson::Bson> = keys.iter().map(Into::into).collect();
+    Query::of::<MessageDoc>(doc! { "client_key": { "$in": keys } })
+        .by("messages_client_id_key")
+        .fields(doc! { "client_key": 1, "fingerprint": 1 })
+}
+
+/// Those of the batch's client ids that are stored.
+pub(super) async fn known(
+    tx: &mut Tx<'_>,
+    batch: &[NewMessage],
+) -> Tried<HashMap<ClientKey, (MessageId, Fingerprint)>> {
+    #[derive(Deserialize)]
+    struct Part {
+        #[serde(rename = "_id")]
+        id: Uuid,
+        client_key: ClientKey,
+        fingerprint: Option<Binary>,
+    }
+    let asked: HashSet<ClientKey> = batch.iter().filter_map(client_key).collect();
+    if asked.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let found: Vec<Part> = tx.find_parts(with_keys(&asked)).await?;
+    let known = found.into_iter().map(|part| {
+        let print = fingerprint(part.fingerprint.as_ref(), part.id)?;
+        Ok((part.client_key, (message_id(part.id), print)))
+    });
+    Ok(known.collect::<Result<_>>()?)
+}
+
+/// Those of the messages that the batch answers or continues that are stored.
+pub(super) async fn referred(
+    tx: &mut Tx<'_>,
+    batch: &[NewMessage],
+) -> Tried<HashMap<MessageId, Referred>> {
+    #[derive(Deserialize)]
+    struct Part {
+        #[serde(rename = "_id")]
+        id: Uuid,
+        conversation_id: Uuid,
+        thread_id: Option<Uuid>,
+    }
+    let named: HashSet<MessageId> = batch
+        .iter()
+        .flat_map(|new| [new.reply_to, new.thread_id])
+        .flatten()
+        .collect();
+    if named.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let query = Query::of::<MessageDoc>(doc! { "_id": { "$in": ids(named) } })
+        .fields(doc! { "conversation_id": 1, "thread_id": 1 });
+    let found: Vec<Part> = tx.find_parts(query).await?;
+    let referred = found.into_iter().map(|part| {
+        let referred = Referred {
+            conversation_id: conversation_id(part.conversation_id),
+            in_thread: part.thread_id.is_some(),
+        };
+        (message_id(part.id), referred)
+    });
+    Ok(referred.collect())
+}

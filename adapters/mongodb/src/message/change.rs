@@ -1,0 +1,150 @@
+//! Edits and deletions; and the end of messages whose conversation is deleted.
+
+use bson::{Bson, Document, doc};
+use connexus_domain::message::Changed;
+use connexus_domain::{
+    Entity, Error, MemberAccess, Message, MessageBody, MessageId, Result, Rev, Timestamp, UserId,
+    terms,
+};
+use futures_util::TryStreamExt as _;
+use mongodb::Database;
+
+use super::load;
+use crate::conversation;
+use crate::documents::{Id as _, MessageDoc, ReactionDoc, Record as _, date};
+use crate::error::{InDomain as _, Tried};
+use crate::query::statement;
+use crate::tx::Tx;
+
+/// A message that somebody wants to change, its conversation [locked](conversation::lock).
+pub(super) struct Target {
+    pub message: Message,
+    pub access: MemberAccess,
+    /// The one that the change takes.
+    pub rev: Rev,
+}
+
+impl Target {
+    pub async fn find(tx: &mut Tx<'_>, id: MessageId, by: UserId) -> Tried<Self> {
+        let missing = || Error::NotFound(Entity::Message);
+        let mut found = load::run(tx, load::with_ids(&[id])).await?;
+        let message = found.pop().ok_or_else(missing)?;
+        let conversation = conversation::lock(tx, message.conversation_id)
+            .await?
+            .ok_or_else(missing)?;
+        let access = conversation::access(tx, conversation.id, by).await?;
+        Ok(Self {
+            message,
+            access,
+            rev: conversation.rev,
+        })
+    }
+
+    pub fn unchanged(self, tx: &mut Tx<'_>) -> Changed {
+        tx.abandon();
+        Changed {
+            message: self.message,
+            changed: false,
+        }
+    }
+}
+
+pub(super) async fn edit(
+    tx: &mut Tx<'_>,
+    id: MessageId,
+    by: UserId,
+    body: &MessageBody,
+    now: Timestamp,
+) -> Tried<Changed> {
+    let target = Target::find(tx, id, by).await?;
+    target.message.check_edit(&target.access)?;
+    if target.message.body.as_deref() == Some(body.as_str()) {
+        return Ok(target.unchanged(tx));
+    }
+    let message = Message {
+        body: Some(body.as_str().to_owned()),
+        edited_at: Some(now),
+        rev: target.rev,
+        ..target.message
+    };
+    let mut fields = doc! { "body": body.as_str(), "edited_at": date(now), "rev": target.rev };
+    let terms = terms::terms(body.as_str());
+    let change = if terms.is_empty() {
+        doc! { "$set": fields, "$unset": { "terms": "" } }
+    } else {
+        fields.insert("terms", terms);
+        doc! { "$set": fields }
+    };
+    tx.update::<MessageDoc>(vec![statement(doc! { "_id": id.bson() }, change)])
+        .await?;
+    Ok(Changed {
+        message,
+        changed: true,
+    })
+}
+
+pub(super) async fn delete(
+    tx: &mut Tx<'_>,
+    id: MessageId,
+    by: UserId,
+    now: Timestamp,
+) -> Tried<Changed> {
+    let target = Target::find(tx, id, by).await?;
+    target.message.check_delete(&target.access)?;
+    if !target.message.is_live() {
+        return Ok(target.unchanged(tx));
+    }
+    let had_reactions = !target.message.reactions.is_empty();
+    let tombstone = target.message.into_tombstone(target.rev, now);
+    let change = doc! {
+        "$set": { "deleted_at": date(now), "rev": target.rev },
+        "$unset": { "body": "", "attachments": "", "reactions": "", "terms": "" },
+    };
+    let mut statements = vec![statement(doc! { "_id": id.bson() }, change)];
+    if let Some(root) = tombstone.thread_id {
+        let one_less = doc! { "$max": [0_i64, { "$subtract": ["$reply_count", 1_i64] }] };
+        let change = vec![doc! { "$set": { "reply_count": one_less, "rev": target.rev } }];
+        statements.push(statement(doc! { "_id": root.bson() }, change));
+    }
+    tx.update::<MessageDoc>(statements).await?;
+    if had_reactions {
+        tx.delete::<ReactionDoc>(doc! { "_id.m": id.bson() })
+            .await?;
+    }
+    Ok(Changed {
+        message: tombstone,
+        changed: true,
+    })
+}
+
+/// Takes up to `limit` messages of a deleted conversation out, their reactions first; answers how many.
+pub(crate) async fn purge(database: &Database, id: bson::Uuid, limit: i64) -> Result<i64> {
+    let messages = database.collection::<Document>(MessageDoc::COLLECTION);
+    let found: Vec<Document> = messages
+        .find(doc! { "conversation_id": id })
+        .sort(doc! { "seq": 1 })
+        .projection(doc! { "_id": 1 })
+        .limit(limit)
+        .await
+        .in_domain()?
+        .try_collect()
+        .await
+        .in_domain()?;
+    let ids: Vec<Bson> = found
+        .into_iter()
+        .filter_map(|mut message| message.remove("_id"))
+        .collect();
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    database
+        .collection::<Document>(ReactionDoc::COLLECTION)
+        .delete_many(doc! { "_id.m": { "$in": &ids } })
+        .await
+        .in_domain()?;
+    let gone = messages
+        .delete_many(doc! { "_id": { "$in": ids } })
+        .await
+        .in_domain()?;
+    i64::try_from(gone.deleted_count).map_err(Error::internal)
+}

@@ -1,0 +1,101 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bson::{Document, doc};
+use connexus_domain::ports::{
+    BlockRepository, ConversationRepository, MessageRepository, ReceiptRepository,
+    SessionRepository, Storage, UserRepository,
+};
+use connexus_domain::{Error, Result};
+use mongodb::{Client, Database};
+
+use crate::error::{InDomain as _, Late};
+use crate::open::{self, MongoOptions};
+use crate::{indexes, migrate};
+
+/// A readiness check that waits longer than this is a no.
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// All repositories in one MongoDB database.
+#[derive(Debug, Clone)]
+pub struct MongoStorage {
+    pub(crate) client: Client,
+    pub(crate) database: Database,
+    /// How long one call may take, with all its attempts.
+    pub(crate) timeout: Duration,
+}
+
+impl MongoStorage {
+    /// Connects to `mongodb://HOST:PORT/DATABASE` (the database `connexus` when none is named). The schema
+    /// is not touched: call [`migrate`](Storage::migrate).
+    ///
+    /// Errors: `Unavailable` when there is no primary now; `Internal` with an
+    /// [`OpenError`](crate::OpenError) that says what is wrong.
+    pub async fn connect(url: &str, options: MongoOptions) -> Result<Self> {
+        let (client, database) = open::open(url, &options).await?;
+        Ok(Self {
+            client,
+            database,
+            timeout: options.operation_timeout,
+        })
+    }
+
+    async fn try_write(&self) -> Result<()> {
+        self.database
+            .collection::<Document>(indexes::HEALTH)
+            .update_one(doc! { "_id": 1 }, doc! { "$inc": { "pings": 1_i64 } })
+            .upsert(true)
+            .await
+            .in_domain()?;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Storage for MongoStorage {
+    fn name(&self) -> &'static str {
+        "mongodb"
+    }
+
+    fn users(&self) -> &dyn UserRepository {
+        self
+    }
+
+    fn sessions(&self) -> &dyn SessionRepository {
+        self
+    }
+
+    fn conversations(&self) -> &dyn ConversationRepository {
+        self
+    }
+
+    fn messages(&self) -> &dyn MessageRepository {
+        self
+    }
+
+    fn receipts(&self) -> &dyn ReceiptRepository {
+        self
+    }
+
+    fn blocks(&self) -> &dyn BlockRepository {
+        self
+    }
+
+    async fn migrate(&self) -> Result<()> {
+        migrate::migrate(&self.database).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        tokio::time::timeout(PING_TIMEOUT, self.try_write())
+            .await
+            .map_err(|elapsed| Error::unavailable(Late::Silent(elapsed)))?
+    }
+
+    /// Waits for sessions and cursors that are in use, but not for longer than a call may take.
+    async fn close(&self) {
+        let closing = self.client.clone().shutdown();
+        if tokio::time::timeout(self.timeout, closing).await.is_err() {
+            self.client.clone().shutdown().immediate(true).await;
+        }
+    }
+}
