@@ -1,6 +1,7 @@
 //! The program: reads the configuration, picks the adapters, wires them, serves. The only place that
 //! knows all of them.
 
+mod backends;
 mod config;
 mod files;
 mod health;

@@ -14,8 +14,8 @@ use connexus_crypto::{
 use connexus_domain::Error;
 use connexus_domain::ports::Storage;
 use connexus_limits::{GovernorLimiter, LimitSettings, Rate};
-use connexus_sqlite::{SqliteOptions, SqliteStorage};
 
+use crate::backends;
 use crate::config::{Config, Profile};
 use crate::files;
 
@@ -40,13 +40,9 @@ pub async fn storage(config: &Config) -> anyhow::Result<Arc<dyn Storage>> {
 }
 
 async fn open(config: &Config) -> Result<Arc<dyn Storage>, Error> {
-    let options = SqliteOptions {
-        max_read_connections: config.storage.max_connections,
-        ..SqliteOptions::default()
-    };
-    let storage = SqliteStorage::connect(&config.storage.url, options).await?;
+    let storage = backends::connect(config).await?;
     storage.migrate().await?;
-    Ok(Arc::new(storage))
+    Ok(storage)
 }
 
 /// The innermost cause, which is what an operator can do something about.

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use secrecy::ExposeSecret as _;
 
 use super::{Config, ConfigError, Environment};
+use crate::backends;
 
 /// Shortest secret in production, in bytes: HS256 wants a key as long as its hash (RFC 7518, 3.2).
 pub const SECRET_MIN: usize = 32;
@@ -50,6 +51,16 @@ fn numbers(config: &Config) -> Result<(), ConfigError> {
         "storage.max_connections",
         storage.max_connections,
         1..=10_000,
+    )?;
+    within(
+        "storage.acquire_timeout_ms",
+        storage.acquire_timeout_ms,
+        10..=600_000,
+    )?;
+    within(
+        "storage.statement_timeout_ms",
+        storage.statement_timeout_ms,
+        10..=3_600_000,
     )?;
     within(
         "storage.connect_timeout_ms",
@@ -150,15 +161,15 @@ pub fn proxies(list: &[String]) -> Result<Vec<IpNet>, ConfigError> {
 }
 
 fn storage(url: &str) -> Result<(), ConfigError> {
-    let scheme = url.split_once(':').map_or(url, |(scheme, _)| scheme);
-    if scheme == "sqlite" {
+    let scheme = backends::scheme(url);
+    if backends::SCHEMES.contains(&scheme) {
         return Ok(());
     }
     // the rest may hold a password
     Err(ConfigError::new(
         "storage.url",
         &format!("{scheme}:…"),
-        "must start with sqlite: (the backend of this build)",
+        &format!("must start with one of {}:", backends::SCHEMES.join(":, ")),
     ))
 }
 

@@ -62,6 +62,8 @@ pub struct Storage {
     pub url: String,
     pub max_connections: u32,
     pub connect_timeout_ms: u64,
+    pub acquire_timeout_ms: u64,
+    pub statement_timeout_ms: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
