@@ -7,7 +7,7 @@ use bson::oid::ObjectId;
 use bson::{DateTime, Document, doc};
 use connexus_domain::{Error, Result};
 use mongodb::error::{Error as Driver, ErrorKind, WriteFailure};
-use mongodb::options::{ValidationAction, ValidationLevel};
+use mongodb::options::{ReadConcern, ValidationAction, ValidationLevel};
 use mongodb::{Collection, Database};
 use tokio::time::Instant;
 
@@ -58,6 +58,7 @@ async fn is_current(database: &Database) -> Result<bool> {
     let found = database
         .collection::<Document>(COLLECTION)
         .find_one(doc! { "_id": "version" })
+        .read_concern(ReadConcern::majority())
         .await
         .in_domain()?;
     let Some(found) = found else {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bson::{Document, doc};
 use connexus_domain::{Error, Result};
 use mongodb::options::{
-    Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern,
+    Acknowledgment, ClientOptions, ReadPreference, SelectionCriteria, WriteConcern,
 };
 use mongodb::{Client, Database};
 
@@ -52,7 +52,8 @@ pub(crate) async fn open(url: &str, options: &MongoOptions) -> Result<(Client, D
     client_options.retry_writes = Some(true);
     // whatever the address says: less would acknowledge what may be lost
     client_options.write_concern = Some(durable());
-    client_options.read_concern = Some(ReadConcern::majority());
+    // none here: the driver would keep it where a snapshot is meant (each read says its own)
+    client_options.read_concern = None;
     client_options.selection_criteria =
         Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
     let name = client_options

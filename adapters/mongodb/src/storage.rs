@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,6 +12,7 @@ use mongodb::{Client, Database};
 
 use crate::error::{InDomain as _, Late};
 use crate::open::{self, MongoOptions};
+use crate::tx::Queues;
 use crate::{indexes, migrate};
 
 /// A readiness check that waits longer than this is a no.
@@ -23,6 +25,7 @@ pub struct MongoStorage {
     pub(crate) database: Database,
     /// How long one call may take, with all its attempts.
     pub(crate) timeout: Duration,
+    pub(crate) late: Arc<Queues>,
 }
 
 impl MongoStorage {
@@ -37,6 +40,7 @@ impl MongoStorage {
             client,
             database,
             timeout: options.operation_timeout,
+            late: Arc::default(),
         })
     }
 

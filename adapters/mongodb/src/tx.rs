@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bson::{Document, RawDocumentBuf, doc};
-use connexus_domain::{Error, Result};
+use connexus_domain::{ConversationId, Error, Result};
 use futures_util::TryStreamExt as _;
 use futures_util::future::BoxFuture;
 use mongodb::error::{Error as Driver, UNKNOWN_TRANSACTION_COMMIT_RESULT};
@@ -11,6 +11,7 @@ use mongodb::options::{Hint, ReadConcern, ReturnDocument};
 use mongodb::{ClientSession, Collection, Database, SessionCursor};
 use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::documents::{Record, decode, decode_part};
@@ -37,6 +38,7 @@ pub(crate) struct Tx<'a> {
     keep: bool,
     /// Whether the server may hold a transaction, and with it locks, for this.
     open: bool,
+    wanted: Option<ConversationId>,
 }
 
 impl MongoStorage {
@@ -47,14 +49,21 @@ impl MongoStorage {
         F: for<'t> Fn(&'t mut Tx<'a>) -> BoxFuture<'t, Tried<T>>,
     {
         let mut patience = Patience::new(self.timeout);
+        // who was late once queues with others who were, so that none of them is late for ever
+        let mut queued: Option<MutexGuard<'_, ()>> = None;
         loop {
+            let mut wanted = None;
             let attempt = async {
                 let mut tx = Tx::begin(self).await?;
                 let answer = work(&mut tx).await;
+                wanted = tx.wanted;
                 tx.end(answer).await
             };
             if let Some(answer) = patience.done(attempt).await? {
                 return Ok(answer);
+            }
+            if let (None, Some(conversation)) = (&queued, wanted) {
+                queued = Some(patience.wait(self.late.of(conversation).lock()).await?);
             }
         }
     }
@@ -84,6 +93,17 @@ impl MongoStorage {
     }
 }
 
+/// The queues of those who were late, in this process, for some conversation each. First come, first served.
+#[derive(Debug, Default)]
+pub(crate) struct Queues([Mutex<()>; 32]);
+
+impl Queues {
+    fn of(&self, conversation: ConversationId) -> &Mutex<()> {
+        let random = conversation.as_uuid().as_bytes()[15];
+        &self.0[usize::from(random) % self.0.len()]
+    }
+}
+
 /// How long it goes on.
 struct Patience {
     deadline: Instant,
@@ -100,10 +120,7 @@ impl Patience {
 
     /// What came of an attempt; `None`, after a pause, when another one may do better.
     async fn done<T>(&mut self, attempt: impl Future<Output = Tried<T>>) -> Result<Option<T>> {
-        let outcome = tokio::time::timeout_at(self.deadline, attempt)
-            .await
-            .map_err(|elapsed| Error::unavailable(Late::Silent(elapsed)))?;
-        match outcome {
+        match self.wait(attempt).await? {
             Ok(answer) => Ok(Some(answer)),
             Err(Failure::Driver(error)) if is_transient(&error) => {
                 self.pause(error).await?;
@@ -111,6 +128,12 @@ impl Patience {
             }
             Err(failure) => Err(failure.into()),
         }
+    }
+
+    async fn wait<T>(&self, what: impl Future<Output = T>) -> Result<T> {
+        tokio::time::timeout_at(self.deadline, what)
+            .await
+            .map_err(|elapsed| Error::unavailable(Late::Silent(elapsed)))
     }
 
     async fn pause(&mut self, error: Box<Driver>) -> Result<()> {
@@ -138,6 +161,7 @@ impl<'a> Tx<'a> {
             storage,
             keep: true,
             open: true,
+            wanted: None,
         })
     }
 
@@ -147,7 +171,13 @@ impl<'a> Tx<'a> {
             storage,
             keep: false,
             open: false,
+            wanted: None,
         })
+    }
+
+    /// A conversation that is about to be locked: who is late for it queues for it.
+    pub fn want(&mut self, conversation: ConversationId) {
+        self.wanted = Some(conversation);
     }
 
     /// Whatever comes: nothing of this transaction is to be kept.

@@ -9,6 +9,7 @@ use connexus_domain::{
     UserId,
 };
 use mongodb::Collection;
+use mongodb::options::{Hint, ReadConcern};
 use serde::Deserialize;
 
 use super::store;
@@ -108,7 +109,8 @@ async fn purge(storage: &MongoStorage, limit: i64) -> Result<u64> {
     for _ in 0..limit {
         let some_deleted = conversations
             .find_one(doc! { "deleted_at": { "$type": "date" } })
-            .hint(mongodb::options::Hint::Name("conversations_deleted".into()))
+            .read_concern(ReadConcern::majority())
+            .hint(Hint::Name("conversations_deleted".into()))
             .projection(doc! { "_id": 1 });
         let Some(deleted) = some_deleted.await.in_domain()? else {
             break;

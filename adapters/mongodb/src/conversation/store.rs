@@ -34,6 +34,7 @@ pub(crate) fn by_direct_key(key: &str) -> Document {
 /// The conversation that matches, from now on this transaction's: its next rev is taken, and who else
 /// wants it has to try again later.
 pub(crate) async fn lock(tx: &mut Tx<'_>, id: ConversationId) -> Tried<Option<Conversation>> {
+    tx.want(id);
     let next = doc! { "$inc": { "rev": 1_i64 } };
     let locked: Option<ConversationDoc> = tx.change(live(id), next).await?;
     Ok(locked.map(ConversationDoc::into_conversation).transpose()?)

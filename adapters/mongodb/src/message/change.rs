@@ -8,6 +8,7 @@ use connexus_domain::{
 };
 use futures_util::TryStreamExt as _;
 use mongodb::Database;
+use mongodb::options::ReadConcern;
 
 use super::load;
 use crate::conversation;
@@ -122,6 +123,7 @@ pub(crate) async fn purge(database: &Database, id: bson::Uuid, limit: i64) -> Re
     let messages = database.collection::<Document>(MessageDoc::COLLECTION);
     let found: Vec<Document> = messages
         .find(doc! { "conversation_id": id })
+        .read_concern(ReadConcern::majority())
         .sort(doc! { "seq": 1 })
         .projection(doc! { "_id": 1 })
         .limit(limit)

@@ -58,6 +58,9 @@ pub(super) async fn conversations(
         });
         return Ok(standing.into_iter().collect());
     }
+    if let Some(first) = distinct.iter().min() {
+        tx.want(*first);
+    }
     let filter = doc! { "_id": { "$in": ids(distinct) }, "deleted_at": null };
     tx.update_many::<ConversationDoc>(filter.clone(), doc! { "$inc": { "rev": 1_i64 } })
         .await?;
