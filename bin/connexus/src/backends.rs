@@ -17,8 +17,6 @@ pub const SCHEMES: &[&str] = &[
     "postgresql",
     #[cfg(feature = "mongodb")]
     "mongodb",
-    #[cfg(feature = "mongodb")]
-    "mongodb+srv",
 ];
 
 #[cfg(not(any(feature = "sqlite", feature = "postgres", feature = "mongodb")))]
@@ -37,7 +35,7 @@ pub async fn connect(config: &Config) -> Result<Arc<dyn Storage>> {
         #[cfg(feature = "postgres")]
         "postgres" | "postgresql" => postgres(config).await,
         #[cfg(feature = "mongodb")]
-        "mongodb" | "mongodb+srv" => mongodb(config).await,
+        "mongodb" => mongodb(config).await,
         _ => Err(Error::invalid("storage.url", "no backend of this build")),
     }
 }
