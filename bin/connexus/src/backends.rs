@@ -45,7 +45,7 @@ async fn sqlite(config: &Config) -> Result<Arc<dyn Storage>> {
     use connexus_sqlite::{SqliteOptions, SqliteStorage};
     let options = SqliteOptions {
         max_read_connections: config.storage.max_connections,
-        ..SqliteOptions::default()
+        busy_timeout: millis(config.storage.statement_timeout_ms),
     };
     let storage = SqliteStorage::connect(&config.storage.url, options).await?;
     Ok(Arc::new(storage))
@@ -63,7 +63,6 @@ async fn postgres(config: &Config) -> Result<Arc<dyn Storage>> {
     Ok(Arc::new(storage))
 }
 
-#[cfg(any(feature = "postgres", feature = "mongodb"))]
 fn millis(millis: u64) -> std::time::Duration {
     std::time::Duration::from_millis(millis)
 }

@@ -38,6 +38,23 @@ impl TestApp {
         }
     }
 
+    /// A server of the test's own on a database that can be made to go away.
+    pub async fn on_fragile_storage(settings: &[(&str, &str)]) -> Self {
+        Self {
+            server: Arc::new(Server::start_gated(settings).await),
+        }
+    }
+
+    /// The database goes away.
+    pub async fn lose_storage(&self) {
+        self.server.gate().close().await;
+    }
+
+    /// The database comes back.
+    pub async fn regain_storage(&self) {
+        self.server.gate().open().await;
+    }
+
     /// A new user of a unique name that starts with `stem`.
     pub async fn user(&self, stem: &str) -> User {
         User::register(Arc::clone(&self.server), stem).await

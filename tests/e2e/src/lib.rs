@@ -10,6 +10,7 @@
 )]
 
 mod app;
+mod gate;
 mod http;
 mod server;
 mod socket;

@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use tempfile::TempDir;
 
 use crate::eventually;
+use crate::gate::Gate;
 use crate::storage::Storage;
 
 /// The key that signs access tokens in tests.
@@ -27,12 +28,25 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server of its own data and waits until it is ready.
     pub async fn start(settings: &[(&str, &str)]) -> Self {
+        Self::start_on(settings, false).await
+    }
+
+    /// The same on a database that can be made to go away.
+    pub async fn start_gated(settings: &[(&str, &str)]) -> Self {
+        Self::start_on(settings, true).await
+    }
+
+    async fn start_on(settings: &[(&str, &str)], gated: bool) -> Self {
         for _ in 0..5 {
             let lease = PortLease::take();
             let folder = tempfile::tempdir().unwrap();
             let server = Self {
                 port: lease.port,
-                storage: Storage::make(folder.path()).await,
+                storage: if gated {
+                    Storage::make_gated(folder.path()).await
+                } else {
+                    Storage::make(folder.path()).await
+                },
                 folder,
                 settings: owned(settings),
                 child: Mutex::new(None),
@@ -72,6 +86,11 @@ impl Server {
             answer.status().is_success().then_some(Ok(()))
         })
         .await
+    }
+
+    /// What stands before its database.
+    pub fn gate(&self) -> &Gate {
+        self.storage.gate()
     }
 
     pub fn address(&self) -> String {

@@ -1,13 +1,15 @@
 //! Where a server under test keeps its data: every test on a database of its own, every backend in turn.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
+
+use crate::gate::Gate;
 
 const POSTGRES: &str = "CONNEXUS_TEST_POSTGRES_URL";
 const MONGODB: &str = "CONNEXUS_TEST_MONGODB_URL";
@@ -16,6 +18,7 @@ const MONGODB: &str = "CONNEXUS_TEST_MONGODB_URL";
 pub(crate) struct Storage {
     url: String,
     kind: Kind,
+    gate: Option<Gate>,
 }
 
 enum Kind {
@@ -40,6 +43,7 @@ impl Storage {
             "sqlite" => Self {
                 url: format!("sqlite:{}", folder.join("connexus.db").display()),
                 kind: Kind::Sqlite,
+                gate: None,
             },
             "postgres" => {
                 let server = address(POSTGRES);
@@ -53,6 +57,7 @@ impl Storage {
                 Self {
                     url: with_database(&server, &name),
                     kind: Kind::Postgres { server, name },
+                    gate: None,
                 }
             }
             "mongodb" => {
@@ -60,12 +65,43 @@ impl Storage {
                 Self {
                     url: with_database(&server, &name),
                     kind: Kind::Mongodb { server, name },
+                    gate: None,
                 }
             }
             other => panic!(
                 "CONNEXUS_TEST_BACKEND={other}: unknown, must be 'sqlite', 'postgres' or 'mongodb'"
             ),
         }
+    }
+
+    /// The same behind a gate, by which it can be made to go away and come back.
+    pub async fn make_gated(folder: &Path) -> Self {
+        let mut storage = Self::make(folder).await;
+        let gate = match &storage.kind {
+            Kind::Sqlite => Gate::on(folder.join("connexus.db")),
+            Kind::Postgres { server, .. } | Kind::Mongodb { server, .. } => {
+                Gate::before(host_of(server)).await
+            }
+        };
+        if let Some(address) = gate.address() {
+            let (start, rest) = storage.url.split_once("://").expect("an address");
+            let host_ends = rest.find(['/', '?']).unwrap_or(rest.len());
+            let host_starts = rest[..host_ends].find('@').map_or(0, |at| at + 1);
+            let (login, path) = (&rest[..host_starts], &rest[host_ends..]);
+            storage.url = format!("{start}://{login}{address}{path}");
+            if matches!(storage.kind, Kind::Mongodb { .. }) {
+                // or the driver would go around the gate, to where the replica set says it is
+                let path = storage.url.split('?').next().unwrap_or_default();
+                storage.url = format!("{path}?directConnection=true");
+            }
+        }
+        storage.gate = Some(gate);
+        storage
+    }
+
+    /// What stands before it.
+    pub fn gate(&self) -> &Gate {
+        self.gate.as_ref().expect("a storage behind a gate")
     }
 
     /// As `storage.url` wants it.
@@ -85,6 +121,14 @@ impl Drop for Storage {
             }
         }
     }
+}
+
+/// Where a server listens.
+fn host_of(server: &str) -> SocketAddr {
+    let (_, rest) = server.split_once("://").expect("an address of a server");
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+    let host = rest.split(['/', '?', ',']).next().unwrap_or_default();
+    host.to_socket_addrs().unwrap().next().unwrap()
 }
 
 /// Of a server: a test that finds none must fail.

@@ -16,6 +16,7 @@ mod members;
 mod messages;
 mod openapi;
 mod ops;
+mod outage;
 mod presence;
 mod reactions;
 mod receipts;

@@ -1,0 +1,28 @@
+//! One random sequence of operations on MongoDB and on SQLite: what users see must be the same.
+
+#![allow(clippy::unwrap_used, reason = "to panic is how a test fails")]
+
+use std::sync::Arc;
+
+use connexus_contract::model::compare;
+use connexus_domain::ports::Storage as _;
+use connexus_sqlite::{SqliteOptions, SqliteStorage};
+
+mod support;
+
+use support::Place;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_see_the_same_as_on_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    for seed in 1..=3 {
+        let url = format!("sqlite:{}/{seed}.db", folder.path().display());
+        let trusted = SqliteStorage::connect(&url, SqliteOptions::default()).await;
+        let trusted = Arc::new(trusted.unwrap());
+        trusted.migrate().await.unwrap();
+        let place = Place::new();
+        let storage = place.open().await;
+        storage.migrate().await.unwrap();
+        compare(storage, trusted, seed, 120).await;
+    }
+}
