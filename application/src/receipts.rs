@@ -168,10 +168,6 @@ async fn flush(context: &Context) -> bool {
                 .into_iter()
                 .map(|r| ((r.conversation_id, r.user_id), r))
                 .collect();
-            for wait in waiting {
-                let receipt = moved.get(&(wait.conversation_id, wait.user_id)).copied();
-                drop(wait.reply.send(Ok(receipt)));
-            }
             let silent = context
                 .silent_readers(moved.keys().map(|(_, user)| *user).collect())
                 .await;
@@ -179,6 +175,11 @@ async fn flush(context: &Context) -> bool {
                 if let Some(mark) = marks.get(key) {
                     tell(context, *receipt, mark, silent.contains(&receipt.user_id)).await;
                 }
+            }
+            // who is answered may say the next thing, so this has been told by then
+            for wait in waiting {
+                let receipt = moved.get(&(wait.conversation_id, wait.user_id)).copied();
+                drop(wait.reply.send(Ok(receipt)));
             }
             true
         }
