@@ -105,7 +105,9 @@ pub(crate) fn from_sqlx(error: sqlx::Error) -> Error {
         sqlx::Error::Database(_) if code(&error).is_some_and(|code| is_passing(&code)) => {
             Error::unavailable(error)
         }
+        // a server that is cut off in the middle of a word counts as `Protocol`
         sqlx::Error::Io(_)
+        | sqlx::Error::Protocol(_)
         | sqlx::Error::Tls(_)
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
