@@ -5,8 +5,8 @@ use std::sync::Arc;
 use connexus_domain::conversation::{ADD_MEMBERS_MAX, DESCRIPTION_MAX, NAME_MAX};
 use connexus_domain::ports::{ConversationSummary, NewDirect, NewGroup, NewRoom, Opened};
 use connexus_domain::{
-    ActivityCursor, ConversationId, ConversationPatch, Denial, Entity, Error, Event, Limit, Page,
-    PreferencesPatch, Result, Slug, UserId, text,
+    ActivityCursor, ConnectionId, ConversationId, ConversationPatch, Denial, Entity, Error, Event,
+    Limit, Page, PreferencesPatch, Result, Slug, UserId, text,
 };
 
 use crate::Actor;
@@ -259,7 +259,7 @@ impl Conversations {
                     .await?;
                 if before.is_none_or(|before| before.rev < conversation.changed_rev) {
                     context
-                        .tell_members(Event::ConversationUpdated(conversation))
+                        .tell_members(Event::ConversationUpdated(conversation), None)
                         .await?;
                 }
                 Ok(())
@@ -392,16 +392,20 @@ impl Context {
         Ok(())
     }
 
-    /// Tells an event to all members of its conversation.
-    pub(crate) async fn tell_members(&self, event: Event) -> Result<()> {
+    /// Tells an event to all members of its conversation, but not to the connection that caused it, if
+    /// that one gets an answer instead.
+    pub(crate) async fn tell_members(
+        &self,
+        event: Event,
+        except: Option<ConnectionId>,
+    ) -> Result<()> {
         let Some(id) = event.conversation_id() else {
             return Ok(());
         };
         let roster = self.rosters.get(id).await?;
-        self.hub.publish(Delivery::new(
-            event,
-            Audience::Many(Arc::clone(&roster.members)),
-        ));
+        let audience = Audience::Many(Arc::clone(&roster.members));
+        self.hub
+            .publish(Delivery::new(event, audience).except(except));
         Ok(())
     }
 

@@ -115,7 +115,7 @@ impl Members {
                 ));
                 if let Some(promoted) = &removal.promoted {
                     context
-                        .tell_members(Event::MemberUpdated(promoted.clone()))
+                        .tell_members(Event::MemberUpdated(promoted.clone()), None)
                         .await?;
                 }
                 Ok(removal)
@@ -143,7 +143,7 @@ impl Members {
                     .await?;
                 if change.changed {
                     context
-                        .tell_members(Event::MemberUpdated(change.member.clone()))
+                        .tell_members(Event::MemberUpdated(change.member.clone()), None)
                         .await?;
                 }
                 Ok(change.member)

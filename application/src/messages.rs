@@ -220,7 +220,9 @@ impl Messages {
                 let Changed { message, changed } =
                     work(Arc::clone(&context), actor.user_id).await?;
                 if changed {
-                    context.tell_change(event(message.clone()), &actor).await?;
+                    context
+                        .tell_members(event(message.clone()), actor.connection_id)
+                        .await?;
                 }
                 Ok(message)
             })
@@ -300,18 +302,5 @@ impl Messages {
             return Err(Error::NotFound(Entity::Message));
         }
         Ok(message.seq)
-    }
-}
-
-impl Context {
-    async fn tell_change(&self, event: Event, actor: &Actor) -> Result<()> {
-        let Some(id) = event.conversation_id() else {
-            return Ok(());
-        };
-        let roster = self.rosters.get(id).await?;
-        let audience = crate::hub::Audience::Many(Arc::clone(&roster.members));
-        self.hub
-            .publish(crate::hub::Delivery::new(event, audience).except(actor.connection_id));
-        Ok(())
     }
 }
