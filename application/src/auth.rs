@@ -26,6 +26,8 @@ pub struct Register {
     pub display_name: Option<String>,
     /// What the client calls its device.
     pub device: Option<String>,
+    /// The dialect that asks, if one does.
+    pub dialect: Option<&'static str>,
 }
 
 /// A login.
@@ -37,6 +39,8 @@ pub struct Login {
     pub password: String,
     /// What the client calls its device.
     pub device: Option<String>,
+    /// The dialect that asks, if one does.
+    pub dialect: Option<&'static str>,
 }
 
 /// What a client gets for proving who it is.
@@ -74,7 +78,7 @@ impl Auth {
         let mut wrong = Vec::new();
         let username = collect(&mut wrong, Username::parse(&input.username))?;
         let email = collect(&mut wrong, Email::parse(&input.email))?;
-        let min = context.settings.auth.password_min;
+        let min = context.password_min(input.dialect.is_some());
         collect(
             &mut wrong,
             check_new_password("password", &input.password, min),
@@ -115,7 +119,7 @@ impl Auth {
             })
             .await?;
         tracing::info!(user_id = %user.id, "registered");
-        self.open_session(user, device).await
+        self.open_session(user, device, input.dialect).await
     }
 
     /// Opens a session. A wrong password and an unknown user are told alike, after the same work.
@@ -142,13 +146,20 @@ impl Auth {
         let hash = found.as_ref().map(|credentials| &credentials.password_hash);
         let matches = self.context.passwords.verify(password, hash).await?;
         match found {
-            Some(credentials) if matches => self.open_session(credentials.user, device).await,
+            Some(credentials) if matches => {
+                self.open_session(credentials.user, device, input.dialect)
+                    .await
+            }
             _ => Err(Error::Unauthenticated(AuthFailure::Credentials)),
         }
     }
 
     /// Exchanges a refresh token for new tokens. Each works once; a second use ends the session.
-    pub async fn refresh(&self, refresh_token: &str) -> Result<Tokens> {
+    pub async fn refresh(
+        &self,
+        refresh_token: &str,
+        dialect: Option<&'static str>,
+    ) -> Result<Tokens> {
         let context = &self.context;
         let now = context.now();
         let presented = context.tokens.hash_refresh(refresh_token);
@@ -171,7 +182,7 @@ impl Auth {
         };
         let user = context.storage.users().get(session.user_id).await?;
         let user = user.ok_or(Error::Unauthenticated(AuthFailure::RevokedSession))?;
-        self.tokens(user, session.id, next.token, expires_at, now)
+        self.tokens(user, session.id, dialect, next.token, expires_at, now)
     }
 
     /// Who an access token belongs to, if its session still lives.
@@ -188,9 +199,8 @@ impl Auth {
         }
         match live {
             Ok(user_id) if user_id == claims.user_id => Ok(Actor {
-                user_id,
-                session_id: claims.session_id,
-                connection_id: None,
+                dialect: claims.dialect,
+                ..Actor::new(user_id, claims.session_id)
             }),
             Ok(_) => Err(Error::Unauthenticated(AuthFailure::InvalidToken)),
             Err(error) => Err(Error::clone(&error)),
@@ -223,7 +233,8 @@ impl Auth {
     /// Changes the password; all other sessions end.
     pub async fn change_password(&self, actor: &Actor, current: &str, new: &str) -> Result<()> {
         let context = &self.context;
-        check_new_password("new_password", new, context.settings.auth.password_min)?;
+        let min = context.password_min(actor.dialect.is_some());
+        check_new_password("new_password", new, min)?;
         let credentials = context.storage.users().credentials(actor.user_id).await?;
         let credentials = credentials.ok_or(Error::NotFound(Entity::User))?;
         let current = if current.len() <= 1_024 { current } else { "" };
@@ -278,7 +289,12 @@ impl Auth {
         self.context.hub.close_sessions(user, sessions);
     }
 
-    async fn open_session(&self, user: User, device: Option<String>) -> Result<Tokens> {
+    async fn open_session(
+        &self,
+        user: User,
+        device: Option<String>,
+        dialect: Option<&'static str>,
+    ) -> Result<Tokens> {
         let context = &self.context;
         let now = context.now();
         let refresh = context.tokens.issue_refresh()?;
@@ -301,22 +317,27 @@ impl Auth {
                 refresh: refresh.hash,
             })
             .await?;
-        self.tokens(user, id, refresh.token, expires_at, now)
+        self.tokens(user, id, dialect, refresh.token, expires_at, now)
     }
 
     fn tokens(
         &self,
         user: User,
         session_id: SessionId,
+        dialect: Option<&'static str>,
         refresh_token: String,
         refresh_expires_at: Timestamp,
         now: Timestamp,
     ) -> Result<Tokens> {
-        let access_expires_at = now.plus(self.context.settings.auth.access_ttl);
+        let access_expires_at = now.plus(match dialect {
+            Some(_) => self.context.settings.auth.dialect_access_ttl,
+            None => self.context.settings.auth.access_ttl,
+        });
         let access_token = self.context.tokens.issue_access(&AccessClaims {
             user_id: user.id,
             session_id,
             username: user.username.as_str().to_owned(),
+            dialect: dialect.map(Into::into),
             issued_at: now,
             expires_at: access_expires_at,
         })?;
@@ -329,6 +350,17 @@ impl Auth {
             refresh_expires_at,
             issued_at: now,
         })
+    }
+}
+
+impl Context {
+    fn password_min(&self, in_a_dialect: bool) -> usize {
+        let auth = &self.settings.auth;
+        if in_a_dialect {
+            auth.dialect_password_min
+        } else {
+            auth.password_min
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connexus_domain::ports::{Clock, IdSource, PasswordHasher, Storage, TokenIssuer};
-use connexus_domain::{SessionId, Timestamp, UserId};
+use connexus_domain::{ConversationId, SessionId, Timestamp, UserId};
 use moka::future::Cache;
 use tokio_util::task::TaskTracker;
 
@@ -13,6 +13,7 @@ use crate::lanes::Lanes;
 use crate::presence::Registry;
 use crate::receipts::Pending;
 use crate::roster::Rosters;
+use crate::scene::Scenes;
 use crate::typing::Typists;
 use crate::{Ports, Settings};
 
@@ -26,6 +27,7 @@ pub(crate) struct Context {
     pub hub: Arc<Hub>,
     pub lanes: Lanes,
     pub rosters: Rosters,
+    pub scenes: Scenes,
     /// Live sessions and whose they are; forgotten at once when one is revoked here.
     pub sessions: Cache<SessionId, UserId>,
     /// Sessions that were ended here: remembered for as long as a look-up that began before may last.
@@ -49,6 +51,7 @@ impl Context {
             Arc::clone(&pending_receipts),
         );
         let rosters = Rosters::new(Arc::clone(&ports.storage), &settings.delivery);
+        let scenes = Scenes::new(Arc::clone(&ports.storage), &settings.delivery);
         Arc::new_cyclic(|context| Self {
             lanes: Lanes::start(context, &settings.coalescer, tasks),
             sessions: Cache::builder()
@@ -75,6 +78,7 @@ impl Context {
             settings,
             hub,
             rosters,
+            scenes,
             pending_receipts,
             presence,
             typists: Typists::default(),
@@ -85,6 +89,7 @@ impl Context {
     pub fn record_sizes(&self) {
         let caches = [
             ("rosters", self.rosters.len()),
+            ("scenes", self.scenes.len()),
             ("sessions", self.sessions.entry_count()),
             ("blocks", self.blocked_pairs.entry_count()),
             ("readers", self.silent.entry_count()),
@@ -97,6 +102,12 @@ impl Context {
         metrics::gauge!("connexus_worker_queue_depth").set(waiting);
         let pending = u32::try_from(self.pending_receipts.len()).unwrap_or(u32::MAX);
         metrics::gauge!("connexus_receipts_pending").set(pending);
+    }
+
+    /// The conversation or its members are others now.
+    pub async fn forget_conversation(&self, id: ConversationId) {
+        self.rosters.forget(id).await;
+        self.scenes.forget_conversation(id).await;
     }
 
     pub fn now(&self) -> Timestamp {

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use connexus_domain::conversation::{ADD_MEMBERS_MAX, DESCRIPTION_MAX, NAME_MAX};
 use connexus_domain::ports::{ConversationSummary, NewDirect, NewGroup, NewRoom, Opened};
 use connexus_domain::{
-    ActivityCursor, ConnectionId, ConversationId, ConversationPatch, Denial, Entity, Error, Event,
-    Limit, Page, PreferencesPatch, Result, Slug, UserId, text,
+    ActivityCursor, ConversationId, ConversationPatch, Denial, Entity, Error, Event, Limit, Page,
+    PreferencesPatch, Result, Slug, UserId, text,
 };
 
 use crate::Actor;
 use crate::auth::collect;
 use crate::context::Context;
-use crate::hub::{Audience, Delivery};
+use crate::hub::{Audience, Delivery, Exclusion};
 use crate::users::Profile;
 
 /// A conversation as one of its members sees it, with the other user of a direct one.
@@ -97,6 +97,19 @@ impl Conversations {
     /// One conversation of the asker's.
     pub async fn get(&self, actor: &Actor, id: ConversationId) -> Result<ConversationView> {
         self.context.conversation_view(id, actor.user_id).await
+    }
+
+    /// The asker's direct conversation with `peer`, if there is one already.
+    pub async fn find_direct(
+        &self,
+        actor: &Actor,
+        peer: UserId,
+    ) -> Result<Option<ConversationView>> {
+        let conversations = self.context.storage.conversations();
+        match conversations.find_direct(actor.user_id, peer).await? {
+            Some(direct) => self.get(actor, direct.id).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// The direct conversation with somebody, made when there is none.
@@ -198,7 +211,7 @@ impl Conversations {
             .conversations()
             .get_or_create_room(&new)
             .await?;
-        context.rosters.forget(opened.conversation.id).await;
+        context.forget_conversation(opened.conversation.id).await;
         if opened.joined {
             context.tell_joined(&opened, actor).await?;
         }
@@ -230,7 +243,7 @@ impl Conversations {
                     .join(id, who.user_id, context.now())
                     .await?;
                 if opened.joined {
-                    context.rosters.forget(id).await;
+                    context.forget_conversation(id).await;
                     context.tell_joined(&opened, &who).await?;
                 }
                 Ok(opened)
@@ -258,6 +271,7 @@ impl Conversations {
                     .update(id, by, &patch)
                     .await?;
                 if before.is_none_or(|before| before.rev < conversation.changed_rev) {
+                    context.scenes.forget_conversation(id).await;
                     context
                         .tell_members(Event::ConversationUpdated(conversation), None)
                         .await?;
@@ -274,22 +288,20 @@ impl Conversations {
         self.context
             .lanes
             .in_order(id, async move {
-                context.rosters.forget(id).await;
+                context.forget_conversation(id).await;
                 let roster = context.rosters.get(id).await?;
                 let rev = context
                     .storage
                     .conversations()
                     .delete(id, by, context.now())
                     .await?;
-                context.rosters.forget(id).await;
+                context.forget_conversation(id).await;
                 let event = Event::ConversationDeleted {
                     conversation_id: id,
                     rev,
                 };
-                context.hub.publish(Delivery::new(
-                    event,
-                    Audience::Many(Arc::clone(&roster.members)),
-                ));
+                let audience = Audience::Many(Arc::clone(&roster.members));
+                context.publish(Delivery::new(event, audience)).await;
                 Ok(())
             })
             .await
@@ -394,18 +406,14 @@ impl Context {
 
     /// Tells an event to all members of its conversation, but not to the connection that caused it, if
     /// that one gets an answer instead.
-    pub(crate) async fn tell_members(
-        &self,
-        event: Event,
-        except: Option<ConnectionId>,
-    ) -> Result<()> {
+    pub(crate) async fn tell_members(&self, event: Event, except: Option<Exclusion>) -> Result<()> {
         let Some(id) = event.conversation_id() else {
             return Ok(());
         };
         let roster = self.rosters.get(id).await?;
         let audience = Audience::Many(Arc::clone(&roster.members));
-        self.hub
-            .publish(Delivery::new(event, audience).except(except));
+        self.publish(Delivery::new(event, audience).except(except))
+            .await;
         Ok(())
     }
 
@@ -460,8 +468,8 @@ impl Context {
             me: Box::new(member),
             peer: peer.map(Box::new),
         };
-        self.hub
-            .publish(Delivery::new(event, Audience::One(to)).except(actor.connection_id));
+        self.publish(Delivery::new(event, Audience::One(to)).except(actor.origin()))
+            .await;
         Ok(())
     }
 
@@ -482,8 +490,8 @@ impl Context {
             member,
             user: Box::new(self.shared_profile(user)),
         };
-        self.hub
-            .publish(Delivery::new(event, Audience::Many(others)));
+        self.publish(Delivery::new(event, Audience::Many(others)))
+            .await;
         Ok(())
     }
 }

@@ -15,13 +15,13 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use connexus_domain::message::AppendOutcome;
-use connexus_domain::{ConnectionId, ConversationId, Error, Event, Message, NewMessage, Result};
+use connexus_domain::{ConversationId, Error, Event, Message, NewMessage, Result};
 use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use crate::context::Context;
-use crate::hub::{Audience, Delivery};
+use crate::hub::{Audience, Delivery, Exclusion};
 use crate::settings::CoalescerSettings;
 
 /// A message that was stored, now or before.
@@ -45,7 +45,7 @@ impl Ticket {
 
 struct Send {
     new: NewMessage,
-    origin: Option<ConnectionId>,
+    origin: Option<Exclusion>,
     reply: oneshot::Sender<Result<Sent>>,
 }
 
@@ -104,7 +104,7 @@ impl Lanes {
 
     /// Puts a message in line to be stored, together with whatever else is waiting, and told to its
     /// conversation. Messages put in line one after the other keep that order.
-    pub fn send(&self, new: NewMessage, origin: Option<ConnectionId>) -> Result<Ticket> {
+    pub fn send(&self, new: NewMessage, origin: Option<Exclusion>) -> Result<Ticket> {
         let (reply, answer) = oneshot::channel();
         self.enqueue(
             new.conversation_id,
@@ -209,7 +209,7 @@ async fn write(context: &Arc<Context>, sends: Vec<Send>) {
             Err(error) => {
                 if matches!(error, Error::Forbidden(_)) {
                     // what the cache said was out of date
-                    context.rosters.forget(new.conversation_id).await;
+                    context.forget_conversation(new.conversation_id).await;
                 }
                 Err(error)
             }
@@ -255,14 +255,15 @@ fn count_mismatch() -> Error {
     Error::internal(LaneError::CountMismatch)
 }
 
-async fn tell(context: &Arc<Context>, message: &Message, origin: Option<ConnectionId>) {
+async fn tell(context: &Arc<Context>, message: &Message, origin: Option<Exclusion>) {
     match context.rosters.get(message.conversation_id).await {
         Ok(roster) => {
-            context.typists.sent(context, message, &roster);
+            context.typists.sent(context, message, &roster).await;
             let audience = Audience::Many(Arc::clone(&roster.members));
-            context.hub.publish(
-                Delivery::new(Event::MessageCreated(message.clone()), audience).except(origin),
-            );
+            let event = Event::MessageCreated(message.clone());
+            context
+                .publish(Delivery::new(event, audience).except(origin))
+                .await;
         }
         // the message is stored; who is connected learns of it at the next sync
         Err(error) => {

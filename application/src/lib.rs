@@ -9,6 +9,7 @@ mod context;
 mod housekeeping;
 mod lanes;
 mod metered;
+mod missed;
 mod roster;
 
 pub mod auth;
@@ -19,6 +20,7 @@ pub mod members;
 pub mod messages;
 pub mod presence;
 pub mod receipts;
+pub mod scene;
 pub mod settings;
 pub mod sync;
 pub mod typing;
@@ -33,6 +35,7 @@ use tokio_util::task::TaskTracker;
 
 pub use client_address::{TrustedProxies, client_address};
 pub use metered::Metered;
+pub use missed::{Missed, MissedMessages};
 pub use settings::Settings;
 
 use context::Context;
@@ -46,6 +49,33 @@ pub struct Actor {
     pub session_id: SessionId,
     /// The socket it came over; it gets its answer, and not the event as well.
     pub connection_id: Option<ConnectionId>,
+    /// Whether no socket of the session is told either: for clients that take an answer over REST for the
+    /// event.
+    pub session_knows: bool,
+    /// The dialect that the token was issued in.
+    pub dialect: Option<Box<str>>,
+}
+
+impl Actor {
+    /// One that acts for itself and over no socket.
+    pub const fn new(user_id: UserId, session_id: SessionId) -> Self {
+        Self {
+            user_id,
+            session_id,
+            connection_id: None,
+            session_knows: false,
+            dialect: None,
+        }
+    }
+
+    /// Who is not told what this one does.
+    pub(crate) fn origin(&self) -> Option<hub::Exclusion> {
+        match self.connection_id {
+            _ if self.session_knows => Some(hub::Exclusion::Session(self.session_id)),
+            Some(id) => Some(hub::Exclusion::Connection(id)),
+            None => None,
+        }
+    }
 }
 
 /// What the application is built on.
@@ -84,6 +114,8 @@ pub struct Connexus {
     pub presence: presence::PresenceService,
     /// What changed since.
     pub sync: sync::Sync,
+    /// What was not handed over yet.
+    pub missed: MissedMessages,
     context: Arc<Context>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -111,6 +143,7 @@ impl Connexus {
             typing: typing::Typing::new(share()),
             presence: presence::PresenceService::new(share()),
             sync: sync::Sync::new(share()),
+            missed: MissedMessages::new(share()),
             context,
             tasks,
             stop,

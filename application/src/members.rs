@@ -78,7 +78,7 @@ impl Members {
                 let added = conversations
                     .add_members(id, who.user_id, &users, context.now())
                     .await?;
-                context.rosters.forget(id).await;
+                context.forget_conversation(id).await;
                 context.tell_added(&added, &who).await?;
                 Ok(added)
             })
@@ -103,16 +103,16 @@ impl Members {
                     .remove_member(id, by, target, context.now())
                     .await?;
                 let before = context.rosters.get(id).await;
-                context.rosters.forget(id).await;
+                context.forget_conversation(id).await;
                 let told = match before {
                     Ok(roster) => Arc::clone(&roster.members),
                     // the conversation went with its last member
                     Err(_) => Arc::from([target]),
                 };
-                context.hub.publish(Delivery::new(
-                    Event::MemberLeft(removal.left.clone()),
-                    with(&told, target),
-                ));
+                let event = Event::MemberLeft(removal.left.clone());
+                context
+                    .publish(Delivery::new(event, with(&told, target)))
+                    .await;
                 if let Some(promoted) = &removal.promoted {
                     context
                         .tell_members(Event::MemberUpdated(promoted.clone()), None)

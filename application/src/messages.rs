@@ -79,7 +79,7 @@ impl Messages {
         if let Some(peer) = roster.peer_of(actor.user_id) {
             context.check_not_blocked(actor.user_id, peer).await?;
         }
-        context.lanes.send(new, actor.connection_id)
+        context.lanes.send(new, actor.origin())
     }
 
     fn checked(&self, actor: &Actor, id: ConversationId, input: SendMessage) -> Result<NewMessage> {
@@ -221,7 +221,7 @@ impl Messages {
                     work(Arc::clone(&context), actor.user_id).await?;
                 if changed {
                     context
-                        .tell_members(event(message.clone()), actor.connection_id)
+                        .tell_members(event(message.clone()), actor.origin())
                         .await?;
                 }
                 Ok(message)

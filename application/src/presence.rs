@@ -119,6 +119,8 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // last-seen times that could not be written yet
     let mut unwritten: HashMap<UserId, Timestamp> = HashMap::new();
+    // how those who are here were told last
+    let mut shown: HashMap<UserId, Presence> = HashMap::new();
     while !stop.is_cancelled() {
         tokio::select! {
             () = stop.cancelled() => {}
@@ -134,7 +136,7 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
         if changed.is_empty() {
             continue;
         }
-        if let Err(error) = push(&context, &changed).await {
+        if let Err(error) = push(&context, &changed, &mut shown).await {
             tracing::warn!(%error, users = changed.len(), "presence could not be told yet");
             for user in changed {
                 context.presence.changed(user);
@@ -156,7 +158,11 @@ async fn write_last_seen(context: &Context, unwritten: &mut HashMap<UserId, Time
     }
 }
 
-async fn push(context: &Context, changed: &[UserId]) -> Result<()> {
+async fn push(
+    context: &Context,
+    changed: &[UserId],
+    shown: &mut HashMap<UserId, Presence>,
+) -> Result<()> {
     /// Users per query: keeps each of them short.
     const CHUNK: usize = 200;
     for chunk in changed.chunks(CHUNK) {
@@ -183,15 +189,20 @@ async fn push(context: &Context, changed: &[UserId]) -> Result<()> {
             told.push(user.id);
             told.sort_unstable();
             let profile = context.own_profile(user);
+            let before = match profile.presence {
+                Presence::Offline => shown.remove(&profile.user.id),
+                here @ Presence::Connected(_) => shown.insert(profile.user.id, here),
+            };
             let event = Event::PresenceUpdated(PresenceChange {
                 user_id: profile.user.id,
                 presence: profile.presence,
+                before: before.unwrap_or(Presence::Offline),
                 status_text: profile.user.status_text,
                 last_seen_at: profile.last_seen_at,
             });
             context
-                .hub
-                .publish(Delivery::new(event, Audience::Many(told.into())));
+                .publish(Delivery::new(event, Audience::Many(told.into())))
+                .await;
         }
     }
     Ok(())

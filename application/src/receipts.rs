@@ -88,6 +88,13 @@ impl Pending {
         answer
     }
 
+    /// The highest message that was handed over and is not written yet; 0 when none is.
+    pub fn delivered_seq(&self, conversation_id: ConversationId, user_id: UserId) -> Seq {
+        let gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mark = gathered.marks.get(&(conversation_id, user_id));
+        mark.map_or(0, |mark| mark.delivered.max(mark.read))
+    }
+
     /// How many watermarks wait.
     pub fn len(&self) -> usize {
         let gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
@@ -201,14 +208,12 @@ async fn tell(context: &Context, receipt: Receipt, mark: &Mark, silent: bool) {
         return;
     };
     let publish = |receipt, audience| {
-        context
-            .hub
-            .publish(Delivery::new(Event::ReceiptUpdated(receipt), audience));
+        context.publish(Delivery::new(Event::ReceiptUpdated(receipt), audience))
     };
     let big = roster.members.len() > context.settings.delivery.chatter_max_members;
     match (mark.read > 0, big || silent) {
-        (true, false) => publish(receipt, Audience::Many(Arc::clone(&roster.members))),
-        (true, true) => publish(receipt, Audience::One(receipt.user_id)),
+        (true, false) => publish(receipt, Audience::Many(Arc::clone(&roster.members))).await,
+        (true, true) => publish(receipt, Audience::One(receipt.user_id)).await,
         (false, _) if big => {}
         (false, _) => {
             let seen = if silent {
@@ -221,7 +226,7 @@ async fn tell(context: &Context, receipt: Receipt, mark: &Mark, silent: bool) {
                 receipt
             };
             for sender in &mark.senders {
-                publish(seen, Audience::One(*sender));
+                publish(seen, Audience::One(*sender)).await;
             }
         }
     }

@@ -26,6 +26,10 @@ pub struct AuthSettings {
     pub refresh_ttl: Duration,
     /// Shortest new password, in characters.
     pub password_min: usize,
+    /// The same for tokens that a dialect hands out, whose clients do not refresh.
+    pub dialect_access_ttl: Duration,
+    /// The same for passwords that a dialect takes.
+    pub dialect_password_min: usize,
     /// How long the answer "this session lives" is believed without asking storage.
     pub session_cache_ttl: Duration,
 }
@@ -36,6 +40,8 @@ impl Default for AuthSettings {
             access_ttl: Duration::from_mins(15),
             refresh_ttl: Duration::from_hours(30 * 24),
             password_min: 8,
+            dialect_access_ttl: Duration::from_hours(7 * 24),
+            dialect_password_min: 6,
             session_cache_ttl: Duration::from_secs(30),
         }
     }

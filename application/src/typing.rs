@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Actor;
 use crate::context::Context;
-use crate::hub::{Audience, Delivery};
+use crate::hub::{Audience, Delivery, Exclusion};
 use crate::roster::Roster;
 
 /// At most one start per user and conversation in this time.
@@ -59,7 +59,7 @@ impl Typists {
     }
 
     /// Who has sent a message writes no more.
-    pub fn sent(&self, context: &Context, message: &Message, roster: &Roster) {
+    pub async fn sent(&self, context: &Context, message: &Message, roster: &Roster) {
         if self.stop((message.conversation_id, message.sender_id)) {
             tell(
                 context,
@@ -68,7 +68,8 @@ impl Typists {
                 message.sender_id,
                 false,
                 None,
-            );
+            )
+            .await;
         }
     }
 }
@@ -85,19 +86,19 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
         for (conversation_id, user_id) in context.typists.expired(context.now()) {
             // who cannot be told now will not see it for longer than its own expiry
             if let Ok(roster) = context.rosters.get(conversation_id).await {
-                tell(&context, &roster, conversation_id, user_id, false, None);
+                tell(&context, &roster, conversation_id, user_id, false, None).await;
             }
         }
     }
 }
 
-fn tell(
+async fn tell(
     context: &Context,
     roster: &Roster,
     conversation_id: ConversationId,
     user_id: UserId,
     typing: bool,
-    origin: Option<connexus_domain::ConnectionId>,
+    origin: Option<Exclusion>,
 ) {
     let event = Event::Typing {
         conversation_id,
@@ -111,8 +112,8 @@ fn tell(
         .filter(|member| *member != user_id)
         .collect();
     context
-        .hub
-        .publish(Delivery::new(event, Audience::Many(others)).except(origin));
+        .publish(Delivery::new(event, Audience::Many(others)).except(origin))
+        .await;
 }
 
 /// Who writes.
@@ -141,8 +142,9 @@ impl Typing {
                 id,
                 actor.user_id,
                 true,
-                actor.connection_id,
-            );
+                actor.origin(),
+            )
+            .await;
         }
         Ok(())
     }
@@ -157,8 +159,9 @@ impl Typing {
                 id,
                 actor.user_id,
                 false,
-                actor.connection_id,
-            );
+                actor.origin(),
+            )
+            .await;
         }
         Ok(())
     }

@@ -102,10 +102,40 @@ impl Users {
             .await?;
         let user = user.ok_or(Error::NotFound(Entity::User))?;
         self.context.silent.invalidate(&user.id).await;
+        self.context.scenes.forget_user(user.id).await;
         if told {
             self.context.presence.changed(user.id);
         }
         Ok(self.context.own_profile(user))
+    }
+
+    /// Somebody, by the whole e-mail address; only who lets itself be found.
+    pub async fn by_email(&self, actor: &Actor, email: &str) -> Result<Option<Profile>> {
+        let key = text::fold(email.trim());
+        if key.len() > 254 || !key.contains('@') || key.contains('\0') {
+            return Ok(None);
+        }
+        let users = self.context.storage.users();
+        let Some(found) = users.credentials_by_login(&key).await? else {
+            return Ok(None);
+        };
+        let user = found.user;
+        let hidden = !user.privacy.searchable
+            || user.id == actor.user_id
+            || self.context.are_apart(actor.user_id, user.id).await?;
+        if hidden {
+            return Ok(None);
+        }
+        self.context.profile(actor.user_id, user).await.map(Some)
+    }
+
+    /// Several accounts, as one who shares conversations with them may see them, by id.
+    pub async fn of_contacts(
+        &self,
+        actor: &Actor,
+        ids: &[UserId],
+    ) -> Result<HashMap<UserId, Profile>> {
+        self.context.contact_profiles(actor.user_id, ids).await
     }
 
     /// Users whose username or display name starts with `query` (all, when it is absent).

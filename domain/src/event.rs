@@ -81,6 +81,8 @@ pub struct PresenceChange {
     pub user_id: UserId,
     /// How.
     pub presence: Presence,
+    /// How it appeared before, as told last; offline when nothing was told.
+    pub before: Presence,
     /// The line beside the status.
     pub status_text: Option<String>,
     /// When the last connection went.

@@ -49,6 +49,8 @@ struct Issued<'a> {
     user_id: UuidText,
     id: UuidText,
     username: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dialect: Option<&'a str>,
 }
 
 /// What is read back; `iss` and `aud` are checked by the validation.
@@ -59,6 +61,8 @@ struct Presented {
     iat: i64,
     exp: i64,
     username: String,
+    #[serde(default)]
+    dialect: Option<Box<str>>,
 }
 
 /// A UUID that serialises as its text.
@@ -184,6 +188,7 @@ impl TokenIssuer for JwtIssuer {
             user_id: user,
             id: user,
             username: &claims.username,
+            dialect: claims.dialect.as_deref(),
         };
         jsonwebtoken::encode(&self.header, &issued, &self.signing).map_err(Error::internal)
     }
@@ -194,6 +199,7 @@ impl TokenIssuer for JwtIssuer {
             user_id: presented.sub.parse::<UserId>().or(Err(INVALID))?,
             session_id: presented.sid.parse::<SessionId>().or(Err(INVALID))?,
             username: presented.username,
+            dialect: presented.dialect,
             issued_at: from_seconds(presented.iat)?,
             expires_at: from_seconds(presented.exp)?,
         };

@@ -6,12 +6,12 @@ use actix_web::http::header;
 use actix_web::web::{Bytes, Data};
 use actix_web::{FromRequest, HttpRequest};
 use connexus_application::Actor;
-use connexus_domain::{AuthFailure, Entity, Error, FieldError};
+use connexus_domain::{AuthFailure, Entity, Error};
 use connexus_wire::ErrorCode;
+use connexus_wire::fields::{self, Refused};
 use garde::Validate;
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::gateway::Gateway;
@@ -146,60 +146,12 @@ fn is_json(kind: &str) -> bool {
         || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-/// A body's fields. It is read as any JSON first: a body that is too deep, or has half a character, is
-/// refused also where it stands in a field that nobody reads.
+/// A body's fields.
 fn parse<T: Fields>(body: &[u8]) -> Result<T, Failure> {
-    let value: Value = match serde_json::from_slice(body) {
-        Ok(value) => value,
-        Err(error) => {
-            return Err(Failure::malformed(format!(
-                "the body is not JSON: line {}, column {}",
-                error.line(),
-                error.column()
-            )));
-        }
-    };
-    if !value.is_object() {
-        return Err(Failure::malformed("the body must be a JSON object"));
-    }
-    let fields: T = serde_path_to_error::deserialize(value).map_err(|error| {
-        let path = error.path().to_string();
-        wrong_field(&path, &error.into_inner().to_string())
-    })?;
-    match fields.validate() {
-        Ok(()) => Ok(fields),
-        Err(report) => Err(Failure::Domain(Error::Invalid(
-            report
-                .iter()
-                .map(|(path, error)| FieldError {
-                    field: path.to_string(),
-                    reason: error.to_string(),
-                })
-                .collect(),
-        ))),
-    }
-}
-
-/// Says what serde found wrong in a client's words, and without repeating what the client sent.
-fn wrong_field(path: &str, message: &str) -> Failure {
-    let parent = if path == "." { "" } else { path };
-    if let Some(name) = message
-        .strip_prefix("missing field `")
-        .and_then(|rest| rest.split('`').next())
-    {
-        let dot = if parent.is_empty() { "" } else { "." };
-        return Failure::invalid(format!("{parent}{dot}{name}"), "is required");
-    }
-    // what the client sent may stand before the last "expected", never after it
-    let expected = message.rsplit_once(", expected ");
-    let reason = match expected.map(|(_, expected)| expected.trim()) {
-        _ if message.starts_with("UUID parsing failed") => "must be a UUID".to_owned(),
-        Some("a formatted UUID string") => "must be a UUID".to_owned(),
-        Some("i64" | "u32" | "u64") => "must be a whole number".to_owned(),
-        Some(expected) => format!("must be {expected}"),
-        None => "is not acceptable".to_owned(),
-    };
-    Failure::invalid(if parent.is_empty() { "body" } else { parent }, reason)
+    fields::of_json(body).map_err(|refused| match refused {
+        Refused::Malformed(detail) => Failure::malformed(detail),
+        Refused::Fields(wrong) => Failure::Domain(Error::Invalid(wrong)),
+    })
 }
 
 /// An id in the path. What is no id names nothing.

@@ -6,6 +6,7 @@
 pub mod cursor;
 pub mod errors;
 pub mod events;
+pub mod fields;
 pub mod shapes;
 pub mod sync;
 pub mod text;

@@ -22,7 +22,7 @@ use crate::close::Close;
 use crate::frame;
 
 /// Native frames' place among the encodings of an event.
-const NATIVE: WireFormat = WireFormat::new(0);
+static NATIVE: WireFormat<Bytes> = WireFormat::new(0);
 
 /// How much may wait for one socket.
 #[derive(Debug, Clone, Copy)]
@@ -200,8 +200,8 @@ impl Outlet for Outbox {
         if state.was_told(delivery.event()) {
             return true;
         }
-        let frame = delivery.encoded(NATIVE, |event| {
-            frame::text(&connexus_wire::encode_event(event))
+        let frame = delivery.encoded(&NATIVE, |delivery| {
+            frame::text(&connexus_wire::encode_event(delivery.event()))
         });
         let (numerator, denominator) = match delivery.event().importance() {
             Importance::Fleeting => (1, 2),

@@ -1,7 +1,11 @@
+use std::any::Any;
+use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
-use connexus_domain::{ConnectionId, Event, UserId};
+use connexus_domain::{ConnectionId, Event, SessionId, UserId};
+
+use super::Connection;
+use crate::scene::Scene;
 
 /// Who is told.
 #[derive(Debug, Clone)]
@@ -12,17 +16,28 @@ pub enum Audience {
     One(UserId),
 }
 
-/// One way of wording events as bytes. Each inbound adapter that has one takes a number of its own.
+/// Who is left out, since it gets an answer instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WireFormat(usize);
+pub enum Exclusion {
+    /// The connection that caused it.
+    Connection(ConnectionId),
+    /// Every connection of the session that caused it, for clients that act over REST and listen on a
+    /// socket.
+    Session(SessionId),
+}
 
-impl WireFormat {
-    /// How many there can be.
-    pub const MAX: usize = 8;
+/// How many wire formats there can be.
+const FORMATS: usize = 8;
 
-    /// The format of a number below [`Self::MAX`]; a higher number is taken modulo it.
+/// One way of wording events, as values of type `T`. Each inbound adapter that has one takes a number of
+/// its own.
+#[derive(Debug)]
+pub struct WireFormat<T>(usize, PhantomData<fn() -> T>);
+
+impl<T> WireFormat<T> {
+    /// The format of a number below eight; a higher number is taken modulo eight.
     pub const fn new(number: usize) -> Self {
-        Self(number % Self::MAX)
+        Self(number % FORMATS, PhantomData)
     }
 }
 
@@ -31,8 +46,9 @@ impl WireFormat {
 pub struct Delivery {
     event: Event,
     audience: Audience,
-    except: Option<ConnectionId>,
-    encoded: [OnceLock<Bytes>; WireFormat::MAX],
+    except: Option<Exclusion>,
+    scene: Option<Arc<Scene>>,
+    encoded: [OnceLock<Box<dyn Any + Send + Sync>>; FORMATS],
 }
 
 impl Delivery {
@@ -42,15 +58,28 @@ impl Delivery {
             event,
             audience,
             except: None,
+            scene: None,
             encoded: Default::default(),
         }
     }
 
-    /// Leaves out the connection that caused it: it gets its answer instead.
+    /// Leaves out who caused it: it gets its answer instead.
     #[must_use]
-    pub fn except(mut self, connection: Option<ConnectionId>) -> Self {
-        self.except = connection;
+    pub fn except(mut self, origin: Option<Exclusion>) -> Self {
+        self.except = origin;
         self
+    }
+
+    /// Adds what surrounds the event.
+    #[must_use]
+    pub fn in_scene(mut self, scene: Arc<Scene>) -> Self {
+        self.scene = Some(scene);
+        self
+    }
+
+    /// What surrounds the event; absent when no connection wanted it, or it could not be loaded.
+    pub fn scene(&self) -> Option<&Arc<Scene>> {
+        self.scene.as_ref()
     }
 
     /// What happened.
@@ -64,12 +93,27 @@ impl Delivery {
     }
 
     /// Whether this connection is left out.
-    pub fn excludes(&self, connection: ConnectionId) -> bool {
-        self.except == Some(connection)
+    pub fn excludes(&self, connection: &Connection) -> bool {
+        match self.except {
+            None => false,
+            Some(Exclusion::Connection(id)) => connection.id == id,
+            Some(Exclusion::Session(id)) => connection.session_id == id,
+        }
     }
 
     /// The event in one wire format; `encode` runs once for all connections.
-    pub fn encoded(&self, format: WireFormat, encode: impl FnOnce(&Event) -> Bytes) -> &Bytes {
-        self.encoded[format.0].get_or_init(|| encode(&self.event))
+    ///
+    /// # Panics
+    ///
+    /// When two formats of different types have the same number.
+    pub fn encoded<T: Send + Sync + 'static>(
+        &self,
+        format: &WireFormat<T>,
+        encode: impl FnOnce(&Self) -> T,
+    ) -> &T {
+        self.encoded[format.0]
+            .get_or_init(|| Box::new(encode(self)))
+            .downcast_ref()
+            .expect("a format's number belongs to one type")
     }
 }

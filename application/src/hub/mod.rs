@@ -12,7 +12,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use connexus_domain::{ConnectionId, SessionId, UserId};
 use tokio::sync::mpsc;
 
-pub use delivery::{Audience, Delivery, WireFormat};
+pub use delivery::{Audience, Delivery, Exclusion, WireFormat};
 pub use worker::{GuestRegistration, Outlet, Registration, Worker};
 
 use crate::presence::Registry;
@@ -40,6 +40,17 @@ pub enum CloseReason {
     Restart,
 }
 
+/// How much a connection wants to know about each event, beside the event itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Detail {
+    /// Nothing.
+    Bare,
+    /// Who and where: [`Scene`](crate::scene::Scene).
+    Scene,
+    /// Also which messages a receipt is about.
+    Messages,
+}
+
 enum Command {
     Deliver(Arc<Delivery>),
     CloseSessions(Arc<[SessionId]>, UserId),
@@ -58,6 +69,8 @@ pub struct Hub {
     worker_queue: usize,
     presence: Arc<Registry>,
     receipts: Arc<Pending>,
+    /// How many connections want a scene, and how many also messages.
+    wanting: [AtomicUsize; 2],
 }
 
 impl Hub {
@@ -71,7 +84,40 @@ impl Hub {
             worker_queue,
             presence,
             receipts,
+            wanting: Default::default(),
         })
+    }
+
+    /// The most that any connection wants to know.
+    pub(crate) fn wanted(&self) -> Detail {
+        let [scene, messages] = &self.wanting;
+        if messages.load(Ordering::Relaxed) > 0 {
+            Detail::Messages
+        } else if scene.load(Ordering::Relaxed) > 0 {
+            Detail::Scene
+        } else {
+            Detail::Bare
+        }
+    }
+
+    fn want(&self, detail: Detail) {
+        if let Some(count) = self.wanting(detail) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn want_no_more(&self, detail: Detail) {
+        if let Some(count) = self.wanting(detail) {
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn wanting(&self, detail: Detail) -> Option<&AtomicUsize> {
+        match detail {
+            Detail::Bare => None,
+            Detail::Scene => self.wanting.first(),
+            Detail::Messages => self.wanting.last(),
+        }
     }
 
     /// Tells an event to its audience.

@@ -7,7 +7,7 @@ use connexus_domain::{Event, SessionId, UserId};
 use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 
-use super::{Audience, CloseReason, Command, Connection, Delivery, Hub, WorkerHandle};
+use super::{Audience, CloseReason, Command, Connection, Delivery, Detail, Hub, WorkerHandle};
 
 /// A connection as the hub sees it. Never blocks: what cannot be taken now is queued, dropped or ends the
 /// connection, as the gateway decides.
@@ -17,6 +17,11 @@ pub trait Outlet {
 
     /// Ends the connection.
     fn close(&self, reason: CloseReason);
+
+    /// How much about each event it wants to know.
+    fn detail(&self) -> Detail {
+        Detail::Bare
+    }
 }
 
 type Outlets = Vec<(Connection, Rc<dyn Outlet>)>;
@@ -40,6 +45,7 @@ pub struct GuestRegistration {
 pub struct Registration {
     worker: Rc<Worker>,
     connection: Connection,
+    detail: Detail,
 }
 
 impl Worker {
@@ -74,6 +80,8 @@ impl Worker {
         connection: Connection,
         outlet: Rc<dyn Outlet>,
     ) -> Registration {
+        let detail = outlet.detail();
+        self.hub.want(detail);
         self.users
             .borrow_mut()
             .entry(connection.user_id)
@@ -83,6 +91,7 @@ impl Worker {
         Registration {
             worker: Rc::clone(self),
             connection,
+            detail,
         }
     }
 
@@ -133,7 +142,7 @@ impl Worker {
         let mut tell = |user: UserId, outlets: &Outlets| {
             let mut any = false;
             for (connection, outlet) in outlets {
-                if !delivery.excludes(connection.id) && outlet.deliver(delivery) {
+                if !delivery.excludes(connection) && outlet.deliver(delivery) {
                     handed += 1;
                     any = true;
                 }
@@ -220,9 +229,8 @@ impl Drop for Registration {
                 users.remove(&self.connection.user_id);
             }
         }
-        self.worker
-            .hub
-            .presence
-            .disconnected(self.connection.user_id);
+        let hub = &self.worker.hub;
+        hub.want_no_more(self.detail);
+        hub.presence.disconnected(self.connection.user_id);
     }
 }

@@ -226,6 +226,13 @@ impl ConversationRepository for Metered {
     async fn find(&self, id: ConversationId) -> Result<Option<Conversation>> {
         timed("conversations.find", self.inner.conversations().find(id)).await
     }
+    async fn find_direct(&self, a: UserId, b: UserId) -> Result<Option<Conversation>> {
+        timed(
+            "conversations.find_direct",
+            self.inner.conversations().find_direct(a, b),
+        )
+        .await
+    }
     async fn find_by_slug(&self, slug: &Slug) -> Result<Option<Conversation>> {
         timed(
             "conversations.find_by_slug",

@@ -110,6 +110,8 @@ fn settings(config: &Config) -> Settings {
             access_ttl: Duration::from_secs(config.auth.access_ttl_s),
             refresh_ttl: Duration::from_secs(config.auth.refresh_ttl_s),
             password_min: config.auth.password_min,
+            dialect_access_ttl: Duration::from_secs(config.dialects.token_ttl_s),
+            dialect_password_min: config.dialects.password_min,
             ..AuthSettings::default()
         },
         coalescer: CoalescerSettings {

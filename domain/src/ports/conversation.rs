@@ -139,6 +139,9 @@ pub trait ConversationRepository: Send + Sync {
     /// Errors: `NotFound(User)`.
     async fn get_or_create_direct(&self, new: &NewDirect) -> Result<Opened>;
 
+    /// The direct conversation of a pair, in either order, if there is one.
+    async fn find_direct(&self, a: UserId, b: UserId) -> Result<Option<Conversation>>;
+
     /// Makes a group: conversation at rev 1, owner at rev 2, members (role `member`) from rev 3 on in the
     /// given order.
     ///

@@ -36,6 +36,8 @@ pub struct AccessClaims {
     pub session_id: SessionId,
     /// The user's name, for clients that look inside.
     pub username: String,
+    /// The dialect that it was issued in, if one asked for it.
+    pub dialect: Option<Box<str>>,
     /// From when.
     pub issued_at: Timestamp,
     /// Until when.

@@ -67,6 +67,7 @@ macro_rules! __cases {
             conversation {
                 a_direct_one_is_made_whole
                 a_pair_has_one_direct_one_in_either_order
+                a_direct_one_is_found_by_its_pair_alone
                 of_many_who_open_one_direct_one_makes_it
                 a_direct_one_with_nobody_is_refused
                 a_group_is_made_whole

@@ -26,6 +26,7 @@ fn claims() -> AccessClaims {
         user_id: UserId::from_uuid(Uuid::from_u128(7)),
         session_id: SessionId::from_uuid(Uuid::from_u128(8)),
         username: "ada".into(),
+        dialect: Some("rooms".into()),
         issued_at: Timestamp::from_millis(NOW),
         expires_at: Timestamp::from_millis(NOW + 900_000),
     }

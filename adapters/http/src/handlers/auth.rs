@@ -16,11 +16,7 @@ use crate::handlers::{Answer, done, json, whole};
 use crate::schema;
 
 async fn tokens(gateway: &Gateway, status: StatusCode, tokens: &auth::Tokens) -> Answer {
-    let actor = Actor {
-        user_id: tokens.user.id,
-        session_id: tokens.session_id,
-        connection_id: None,
-    };
+    let actor = Actor::new(tokens.user.id, tokens.session_id);
     let profile = gateway.app.users.me(&actor).await?;
     json(status, TokensShape::of(tokens, &profile))
 }
@@ -39,6 +35,7 @@ pub async fn register(gateway: Data<Gateway>, body: Body<dto::Register>) -> Answ
         password: body.password,
         display_name: body.display_name,
         device: body.device,
+        dialect: None,
     };
     let made = gateway.app.auth.register(&input).await?;
     tokens(&gateway, StatusCode::CREATED, &made).await
@@ -59,6 +56,7 @@ pub async fn login(gateway: Data<Gateway>, body: Body<dto::Login>) -> Answer {
         identifier: body.identifier,
         password: body.password,
         device: body.device,
+        dialect: None,
     };
     let made = gateway.app.auth.login(&input).await?;
     tokens(&gateway, StatusCode::OK, &made).await
@@ -74,7 +72,11 @@ pub async fn login(gateway: Data<Gateway>, body: Body<dto::Login>) -> Answer {
     )
 )]
 pub async fn refresh(gateway: Data<Gateway>, body: Body<dto::Refresh>) -> Answer {
-    let made = gateway.app.auth.refresh(&body.0.refresh_token).await?;
+    let made = gateway
+        .app
+        .auth
+        .refresh(&body.0.refresh_token, None)
+        .await?;
     tokens(&gateway, StatusCode::OK, &made).await
 }
 

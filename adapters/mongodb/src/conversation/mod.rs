@@ -5,6 +5,7 @@ mod open;
 mod store;
 
 use async_trait::async_trait;
+use connexus_domain::conversation::direct_key;
 use connexus_domain::member::{Member, PreferencesPatch, Role};
 use connexus_domain::ports::{
     ConversationRepository, ConversationSummary, NewDirect, NewGroup, NewRoom, Opened, Removal,
@@ -47,6 +48,12 @@ impl ConversationRepository for MongoStorage {
 
     async fn find(&self, id: ConversationId) -> Result<Option<Conversation>> {
         self.read(|tx| Box::pin(find(tx, id))).await
+    }
+
+    async fn find_direct(&self, a: UserId, b: UserId) -> Result<Option<Conversation>> {
+        let found: Option<ConversationDoc> =
+            self.find_one(by_direct_key(&direct_key(a, b))).await?;
+        found.map(ConversationDoc::into_conversation).transpose()
     }
 
     async fn find_by_slug(&self, slug: &Slug) -> Result<Option<Conversation>> {

@@ -5,6 +5,7 @@ mod open;
 mod store;
 
 use async_trait::async_trait;
+use connexus_domain::conversation::direct_key;
 use connexus_domain::member::{Member, PreferencesPatch, Role};
 use connexus_domain::ports::{
     ConversationRepository, ConversationSummary, NewDirect, NewGroup, NewRoom, Opened, Removal,
@@ -48,6 +49,14 @@ impl ConversationRepository for PostgresStorage {
 
     async fn find(&self, id: ConversationId) -> Result<Option<Conversation>> {
         self.reading(move || list::find(self, id)).await
+    }
+
+    async fn find_direct(&self, a: UserId, b: UserId) -> Result<Option<Conversation>> {
+        self.reading(move || async move {
+            let found = store::find_direct(&self.pool, &direct_key(a, b), a).await?;
+            Ok(found.map(|(conversation, _)| conversation))
+        })
+        .await
     }
 
     async fn find_by_slug(&self, slug: &Slug) -> Result<Option<Conversation>> {

@@ -5,6 +5,7 @@ mod open;
 mod store;
 
 use async_trait::async_trait;
+use connexus_domain::conversation::direct_key;
 use connexus_domain::member::{Member, PreferencesPatch, Role};
 use connexus_domain::ports::{
     ConversationRepository, ConversationSummary, NewDirect, NewGroup, NewRoom, Opened, Removal,
@@ -46,6 +47,10 @@ impl ConversationRepository for SqliteStorage {
 
     async fn find(&self, id: ConversationId) -> Result<Option<Conversation>> {
         find(&self.readers, id).await
+    }
+
+    async fn find_direct(&self, a: UserId, b: UserId) -> Result<Option<Conversation>> {
+        store::find_direct(&self.readers, &direct_key(a, b)).await
     }
 
     async fn find_by_slug(&self, slug: &Slug) -> Result<Option<Conversation>> {

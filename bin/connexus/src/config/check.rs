@@ -33,6 +33,8 @@ fn numbers(config: &Config) -> Result<(), ConfigError> {
         delivery,
         presence,
         sync,
+        dialects,
+        socketio,
         ..
     } = config;
     within("server.workers", server.workers, 0..=1_024)?;
@@ -92,6 +94,33 @@ fn numbers(config: &Config) -> Result<(), ConfigError> {
     within("ws.queue_bytes", ws.queue_bytes, 65_536..=1_073_741_824)?;
     within("ws.max_in_flight", ws.max_in_flight, 1..=10_000)?;
     within("ws.sync_grace_ms", ws.sync_grace_ms, 0..=60_000)?;
+    within("dialects.token_ttl_s", dialects.token_ttl_s, 1..=YEAR_S)?;
+    within("dialects.password_min", dialects.password_min, 1..=128)?;
+    within(
+        "socketio.ping_interval_ms",
+        socketio.ping_interval_ms,
+        100..=3_600_000,
+    )?;
+    within(
+        "socketio.ping_timeout_ms",
+        socketio.ping_timeout_ms,
+        100..=3_600_000,
+    )?;
+    within(
+        "socketio.max_payload",
+        socketio.max_payload,
+        1_024..=16_777_216,
+    )?;
+    within(
+        "socketio.auth_timeout_ms",
+        socketio.auth_timeout_ms,
+        10..=600_000,
+    )?;
+    within(
+        "socketio.max_sessions",
+        socketio.max_sessions,
+        1..=10_000_000,
+    )?;
     within("coalescer.lanes", coalescer.lanes, 1..=256)?;
     within("coalescer.max_batch", coalescer.max_batch, 1..=10_000)?;
     within("coalescer.queue", coalescer.queue, 1..=1_000_000)?;

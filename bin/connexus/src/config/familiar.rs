@@ -33,7 +33,7 @@ pub fn read(environment: &BTreeMap<String, String>) -> Result<Familiar, ConfigEr
         put("auth.jwt_secret", secret.to_owned());
     }
     for (name, key) in [
-        ("JWT_EXPIRES_IN", "auth.access_ttl_s"),
+        ("JWT_EXPIRES_IN", "dialects.token_ttl_s"),
         ("JWT_REFRESH_EXPIRES_IN", "auth.refresh_ttl_s"),
     ] {
         if let Some(span) = get(name) {

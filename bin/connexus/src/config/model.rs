@@ -15,6 +15,8 @@ pub struct Config {
     pub cors: Cors,
     pub limits: Limits,
     pub ws: Ws,
+    pub dialects: Dialects,
+    pub socketio: Socketio,
     pub coalescer: Coalescer,
     pub delivery: Delivery,
     pub presence: Presence,
@@ -118,6 +120,26 @@ pub struct Ws {
     pub queue_bytes: usize,
     pub max_in_flight: usize,
     pub sync_grace_ms: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dialects {
+    pub enabled: Vec<String>,
+    pub token_ttl_s: u64,
+    pub password_min: usize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Socketio {
+    pub polling: bool,
+    pub websocket: bool,
+    pub ping_interval_ms: u64,
+    pub ping_timeout_ms: u64,
+    pub max_payload: usize,
+    pub auth_timeout_ms: u64,
+    pub max_sessions: usize,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -42,7 +42,7 @@ fn an_existing_env_file_works() {
         secrecy::ExposeSecret::expose_secret(&config.auth.jwt_secret),
         "0012"
     );
-    assert_eq!(config.auth.access_ttl_s, 604_800);
+    assert_eq!(config.dialects.token_ttl_s, 604_800);
     assert_eq!(config.cors.origins, ["http://localhost:3000"]);
     assert_eq!(
         (config.limits.window_ms, config.limits.window_requests),

@@ -65,6 +65,19 @@ pub async fn a_pair_has_one_direct_one_in_either_order(w: &World) {
     assert_ne!(w.direct(a, c).await, made);
 }
 
+pub async fn a_direct_one_is_found_by_its_pair_alone(w: &World) {
+    let [a, b, c] = w.people().await;
+    let made = w.direct(a, b).await;
+    for (one, other) in [(a, b), (b, a)] {
+        let found = w.conversations().find_direct(one, other).await.unwrap();
+        assert_eq!(found, Some(w.conversation(made).await));
+    }
+    for (one, other) in [(a, c), (c, b), (a, w.nobody())] {
+        let found = w.conversations().find_direct(one, other).await.unwrap();
+        assert_eq!(found, None);
+    }
+}
+
 pub async fn of_many_who_open_one_direct_one_makes_it(w: &World) {
     let [a, b] = w.people().await;
     let instances = [w.storage().clone(), w.another().await];

@@ -1,0 +1,255 @@
+//! What surrounds an event: names, pictures, titles. Gateways whose words need more than the event itself
+//! says ask for it; while no such gateway has a connection, nothing of this is loaded.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use connexus_domain::ports::{HistoryRange, Storage};
+use connexus_domain::{
+    Conversation, ConversationId, Error, Event, Limit, Message, MessageId, Result, Seq, User,
+    UserId,
+};
+use moka::future::Cache;
+use rustc_hash::FxHashMap;
+
+use crate::context::Context;
+use crate::hub::{Delivery, Detail};
+use crate::roster::Roster;
+use crate::settings::DeliverySettings;
+
+/// How long names and titles are believed: they are for display, and decide nothing.
+const BELIEVED: Duration = Duration::from_secs(15);
+/// Of bigger conversations, only who acts is loaded, not everybody.
+const EVERYBODY_MAX: usize = 100;
+/// How far back a receipt names messages.
+const NAMED_MESSAGES: u32 = 20;
+
+/// A message that a receipt is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Named {
+    /// Which.
+    pub id: MessageId,
+    /// Its place.
+    pub seq: Seq,
+    /// Whose.
+    pub sender_id: UserId,
+}
+
+/// The setting of one event.
+#[derive(Debug)]
+pub struct Scene {
+    /// Where it happened. Its counters may be older than the event.
+    pub conversation: Option<Arc<Conversation>>,
+    /// The conversation's members, in the order of their ids.
+    pub members: Arc<[UserId]>,
+    /// For a receipt: the newest messages up to its watermark, newest first.
+    pub named: Vec<Named>,
+    people: Arc<FxHashMap<UserId, Arc<User>>>,
+    actor: Option<Arc<User>>,
+}
+
+impl Scene {
+    /// Who it is: whoever acts is always known; others are when the conversation is not a big one.
+    pub fn user(&self, id: UserId) -> Option<&Arc<User>> {
+        match &self.actor {
+            Some(actor) if actor.id == id => Some(actor),
+            _ => self.people.get(&id),
+        }
+    }
+}
+
+/// A conversation's part of a scene, which events share.
+struct Stage {
+    conversation: Arc<Conversation>,
+    members: Arc<[UserId]>,
+    people: Arc<FxHashMap<UserId, Arc<User>>>,
+}
+
+/// The caches behind scenes.
+pub(crate) struct Scenes {
+    storage: Arc<dyn Storage>,
+    users: Cache<UserId, Arc<User>>,
+    stages: Cache<ConversationId, Arc<Stage>>,
+}
+
+impl Scenes {
+    pub fn new(storage: Arc<dyn Storage>, settings: &DeliverySettings) -> Self {
+        let users = Cache::builder()
+            .max_capacity(settings.roster_cache / 20)
+            .time_to_live(BELIEVED)
+            .build();
+        let stages = Cache::builder()
+            .max_capacity(settings.roster_cache / 20)
+            .weigher(|_, stage: &Arc<Stage>| {
+                u32::try_from(stage.people.len())
+                    .unwrap_or(u32::MAX)
+                    .saturating_add(4)
+            })
+            .time_to_live(BELIEVED)
+            .build();
+        Self {
+            storage,
+            users,
+            stages,
+        }
+    }
+
+    /// The user's name or picture is another now.
+    pub async fn forget_user(&self, id: UserId) {
+        self.users.invalidate(&id).await;
+    }
+
+    /// The conversation or its members are others now.
+    pub async fn forget_conversation(&self, id: ConversationId) {
+        self.stages.invalidate(&id).await;
+    }
+
+    pub fn len(&self) -> u64 {
+        self.users.entry_count() + self.stages.entry_count()
+    }
+
+    async fn user(&self, id: UserId) -> Result<Option<Arc<User>>> {
+        if let Some(known) = self.users.get(&id).await {
+            return Ok(Some(known));
+        }
+        let Some(user) = self.storage.users().get(id).await?.map(Arc::new) else {
+            return Ok(None);
+        };
+        self.users.insert(id, Arc::clone(&user)).await;
+        Ok(Some(user))
+    }
+
+    async fn stage(&self, id: ConversationId, roster: &Roster) -> Result<Arc<Stage>> {
+        self.stages
+            .try_get_with(id, async {
+                let conversation = self.storage.conversations().find(id).await?;
+                let conversation =
+                    conversation.ok_or(Error::NotFound(connexus_domain::Entity::Conversation))?;
+                let people = if roster.members.len() <= EVERYBODY_MAX {
+                    self.storage.users().get_many(&roster.members).await?
+                } else {
+                    Vec::new()
+                };
+                Ok(Arc::new(Stage {
+                    conversation: Arc::new(conversation),
+                    members: Arc::clone(&roster.members),
+                    people: Arc::new(
+                        people
+                            .into_iter()
+                            .map(|user| (user.id, Arc::new(user)))
+                            .collect(),
+                    ),
+                }))
+            })
+            .await
+            .map_err(|error: Arc<Error>| Error::clone(&error))
+    }
+}
+
+impl Context {
+    /// Tells an event, with its scene if any connection wants one.
+    pub async fn publish(&self, delivery: Delivery) {
+        let detail = self.hub.wanted();
+        if detail == Detail::Bare {
+            self.hub.publish(delivery);
+            return;
+        }
+        match self.scene(delivery.event(), detail).await {
+            Ok(scene) => self.hub.publish(delivery.in_scene(Arc::new(scene))),
+            // connections that want a scene come back for what they cannot be told now
+            Err(error) => {
+                tracing::warn!(%error, "an event is told without its scene");
+                self.hub.publish(delivery);
+            }
+        }
+    }
+
+    /// The scene of what happened in a conversation to a message, for an answer to who caused it.
+    pub(crate) async fn scene_of(&self, message: &Message) -> Result<Scene> {
+        self.load_scene(
+            Some(message.conversation_id),
+            Some(message.sender_id),
+            Vec::new(),
+        )
+        .await
+    }
+
+    async fn scene(&self, event: &Event, detail: Detail) -> Result<Scene> {
+        let actor = match event {
+            Event::MessageCreated(m) | Event::MessageEdited(m) | Event::MessageDeleted(m) => {
+                Some(m.sender_id)
+            }
+            Event::ReactionUpdated { by, .. } => Some(*by),
+            Event::ReceiptUpdated(receipt) => Some(receipt.user_id),
+            Event::Typing { user_id, .. } => Some(*user_id),
+            Event::PresenceUpdated(change) => Some(change.user_id),
+            Event::MemberJoined { member, .. }
+            | Event::MemberLeft(member)
+            | Event::MemberUpdated(member) => Some(member.user_id),
+            _ => None,
+        };
+        let named = match event {
+            Event::ReceiptUpdated(receipt) if detail == Detail::Messages => {
+                let upto = receipt.read_seq.max(receipt.delivered_seq);
+                let range = HistoryRange::Before(upto + 1);
+                let limit = Limit::of(NAMED_MESSAGES);
+                let messages = self.storage.messages();
+                let found = messages.history(receipt.conversation_id, range, limit);
+                found.await?.iter().map(Named::of).collect()
+            }
+            _ => Vec::new(),
+        };
+        let place = match event {
+            Event::ConversationDeleted { .. } => None,
+            other => other.conversation_id(),
+        };
+        self.load_scene(place, actor, named).await
+    }
+
+    async fn load_scene(
+        &self,
+        place: Option<ConversationId>,
+        actor: Option<UserId>,
+        named: Vec<Named>,
+    ) -> Result<Scene> {
+        let actor = match actor {
+            Some(id) => self.scenes.user(id).await?,
+            None => None,
+        };
+        let stage = match place {
+            Some(id) => match self.rosters.get(id).await {
+                Ok(roster) => Some(self.scenes.stage(id, &roster).await?),
+                // it went in this very moment
+                Err(Error::NotFound(_)) => None,
+                Err(error) => return Err(error),
+            },
+            None => None,
+        };
+        Ok(match stage {
+            Some(stage) => Scene {
+                conversation: Some(Arc::clone(&stage.conversation)),
+                members: Arc::clone(&stage.members),
+                people: Arc::clone(&stage.people),
+                named,
+                actor,
+            },
+            None => Scene {
+                conversation: None,
+                members: Arc::from([]),
+                people: Arc::default(),
+                named,
+                actor,
+            },
+        })
+    }
+}
+
+impl Named {
+    fn of(message: &Message) -> Self {
+        Self {
+            id: message.id,
+            seq: message.seq,
+            sender_id: message.sender_id,
+        }
+    }
+}
