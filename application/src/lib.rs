@@ -114,6 +114,8 @@ pub struct Connexus {
     pub presence: presence::PresenceService,
     /// What changed since.
     pub sync: sync::Sync,
+    /// Who and where.
+    pub scenes: scene::SceneService,
     /// What was not handed over yet.
     pub missed: MissedMessages,
     context: Arc<Context>,
@@ -143,6 +145,7 @@ impl Connexus {
             typing: typing::Typing::new(share()),
             presence: presence::PresenceService::new(share()),
             sync: sync::Sync::new(share()),
+            scenes: scene::SceneService::new(share()),
             missed: MissedMessages::new(share()),
             context,
             tasks,

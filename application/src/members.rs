@@ -142,6 +142,7 @@ impl Members {
                     .set_role(id, by, target, role)
                     .await?;
                 if change.changed {
+                    context.scenes.forget_conversation(id).await;
                     context
                         .tell_members(Event::MemberUpdated(change.member.clone()), None)
                         .await?;

@@ -249,6 +249,20 @@ impl PresenceService {
         Ok(self.context.own_profile(user))
     }
 
+    /// How a user appears to those who share a conversation with it, and when its last connection went.
+    pub fn shown(&self, user: &connexus_domain::User) -> (Presence, Option<Timestamp>) {
+        if user.privacy.presence == Visibility::Nobody {
+            return (Presence::Offline, None);
+        }
+        let here = self.context.presence.is_connected(user.id);
+        let presence = if here {
+            Presence::Connected(user.status)
+        } else {
+            Presence::Offline
+        };
+        (presence, user.last_seen_at)
+    }
+
     /// Those who are online among those with whom the asker shares a conversation, in the order of their ids.
     pub async fn online(&self, actor: &Actor) -> Result<Vec<Profile>> {
         let pairs = self

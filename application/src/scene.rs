@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use connexus_domain::ports::{HistoryRange, Storage};
 use connexus_domain::{
-    Conversation, ConversationId, Error, Event, Limit, Message, MessageId, Result, Seq, User,
-    UserId,
+    Conversation, ConversationId, Error, Event, Limit, Member, Message, MessageId, Result, Seq,
+    User, UserId,
 };
 use moka::future::Cache;
 use rustc_hash::FxHashMap;
 
+use crate::Actor;
 use crate::context::Context;
 use crate::hub::{Delivery, Detail};
 use crate::roster::Roster;
@@ -20,7 +21,7 @@ use crate::settings::DeliverySettings;
 /// How long names and titles are believed: they are for display, and decide nothing.
 const BELIEVED: Duration = Duration::from_secs(15);
 /// Of bigger conversations, only who acts is loaded, not everybody.
-const EVERYBODY_MAX: usize = 100;
+const EVERYBODY_MAX: u32 = 100;
 /// How far back a receipt names messages.
 const NAMED_MESSAGES: u32 = 20;
 
@@ -44,17 +45,24 @@ pub struct Scene {
     pub members: Arc<[UserId]>,
     /// For a receipt: the newest messages up to its watermark, newest first.
     pub named: Vec<Named>,
-    people: Arc<FxHashMap<UserId, Arc<User>>>,
+    people: Arc<People>,
     actor: Option<Arc<User>>,
 }
+
+type People = FxHashMap<UserId, (Arc<User>, Member)>;
 
 impl Scene {
     /// Who it is: whoever acts is always known; others are when the conversation is not a big one.
     pub fn user(&self, id: UserId) -> Option<&Arc<User>> {
         match &self.actor {
             Some(actor) if actor.id == id => Some(actor),
-            _ => self.people.get(&id),
+            _ => self.people.get(&id).map(|(user, _)| user),
         }
+    }
+
+    /// The membership of somebody in a conversation that is not a big one, as of a few seconds ago.
+    pub fn member(&self, id: UserId) -> Option<&Member> {
+        self.people.get(&id).map(|(_, member)| member)
     }
 }
 
@@ -62,7 +70,7 @@ impl Scene {
 struct Stage {
     conversation: Arc<Conversation>,
     members: Arc<[UserId]>,
-    people: Arc<FxHashMap<UserId, Arc<User>>>,
+    people: Arc<People>,
 }
 
 /// The caches behind scenes.
@@ -125,24 +133,67 @@ impl Scenes {
                 let conversation = self.storage.conversations().find(id).await?;
                 let conversation =
                     conversation.ok_or(Error::NotFound(connexus_domain::Entity::Conversation))?;
-                let people = if roster.members.len() <= EVERYBODY_MAX {
-                    self.storage.users().get_many(&roster.members).await?
+                let people = if roster.members.len() <= EVERYBODY_MAX as usize {
+                    self.people(id).await?
                 } else {
-                    Vec::new()
+                    People::default()
                 };
                 Ok(Arc::new(Stage {
                     conversation: Arc::new(conversation),
                     members: Arc::clone(&roster.members),
-                    people: Arc::new(
-                        people
-                            .into_iter()
-                            .map(|user| (user.id, Arc::new(user)))
-                            .collect(),
-                    ),
+                    people: Arc::new(people),
                 }))
             })
             .await
             .map_err(|error: Arc<Error>| Error::clone(&error))
+    }
+
+    async fn people(&self, id: ConversationId) -> Result<People> {
+        let conversations = self.storage.conversations();
+        let members = conversations.members(id, None, Limit::of(EVERYBODY_MAX));
+        let members = members.await?.items;
+        let ids: Vec<UserId> = members.iter().map(|member| member.user_id).collect();
+        let mut users: FxHashMap<UserId, Arc<User>> = self
+            .storage
+            .users()
+            .get_many(&ids)
+            .await?
+            .into_iter()
+            .map(|user| (user.id, Arc::new(user)))
+            .collect();
+        Ok(members
+            .into_iter()
+            .filter_map(|member| {
+                let user = users.remove(&member.user_id)?;
+                Some((member.user_id, (user, member)))
+            })
+            .collect())
+    }
+}
+
+/// Who and where, for gateways that word an answer in full.
+pub struct SceneService {
+    context: Arc<Context>,
+}
+
+impl SceneService {
+    pub(crate) fn new(context: Arc<Context>) -> Self {
+        Self { context }
+    }
+
+    /// The scene of one of the asker's conversations.
+    pub async fn of(&self, actor: &Actor, id: ConversationId) -> Result<Scene> {
+        self.context.rosters.of_member(id, actor.user_id).await?;
+        self.context
+            .load_scene(Some(id), Some(actor.user_id), Vec::new())
+            .await
+    }
+
+    /// The scene of a message that the asker may see, with its sender.
+    pub async fn of_message(&self, actor: &Actor, message: &Message) -> Result<Scene> {
+        let id = message.conversation_id;
+        self.context.rosters.of_member(id, actor.user_id).await?;
+        self.context.scene_of(message).await
     }
 }
 

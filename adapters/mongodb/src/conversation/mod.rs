@@ -52,7 +52,7 @@ impl ConversationRepository for MongoStorage {
 
     async fn find_direct(&self, a: UserId, b: UserId) -> Result<Option<Conversation>> {
         let found: Option<ConversationDoc> =
-            self.find_one(by_direct_key(&direct_key(a, b))).await?;
+            self.find_one(store::by_direct_key(&direct_key(a, b))).await?;
         found.map(ConversationDoc::into_conversation).transpose()
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use connexus_domain::conversation::direct_key;
 use connexus_domain::ports::{ConversationSummary, Unread};
 use connexus_domain::{
     ActivityCursor, Conversation, ConversationId, Error, Head, Limit, Member, Page, Result, Slug,
@@ -103,6 +104,16 @@ pub(super) async fn find_by_slug(
     slug: &Slug,
 ) -> Result<Option<Conversation>> {
     store::find_by_slug(&mut **storage.look().await?, slug).await
+}
+
+pub(super) async fn find_direct(
+    storage: &PostgresStorage,
+    a: UserId,
+    b: UserId,
+) -> Result<Option<Conversation>> {
+    let key = direct_key(a, b);
+    let found = store::find_direct(&mut **storage.look().await?, &key, a).await?;
+    Ok(found.map(|(conversation, _)| conversation))
 }
 
 pub(super) async fn find_with_member(

@@ -5,7 +5,6 @@ mod open;
 mod store;
 
 use async_trait::async_trait;
-use connexus_domain::conversation::direct_key;
 use connexus_domain::member::{Member, PreferencesPatch, Role};
 use connexus_domain::ports::{
     ConversationRepository, ConversationSummary, NewDirect, NewGroup, NewRoom, Opened, Removal,
@@ -52,11 +51,7 @@ impl ConversationRepository for PostgresStorage {
     }
 
     async fn find_direct(&self, a: UserId, b: UserId) -> Result<Option<Conversation>> {
-        self.reading(move || async move {
-            let found = store::find_direct(&self.pool, &direct_key(a, b), a).await?;
-            Ok(found.map(|(conversation, _)| conversation))
-        })
-        .await
+        self.reading(move || list::find_direct(self, a, b)).await
     }
 
     async fn find_by_slug(&self, slug: &Slug) -> Result<Option<Conversation>> {
