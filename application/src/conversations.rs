@@ -6,7 +6,7 @@ use connexus_domain::conversation::{ADD_MEMBERS_MAX, DESCRIPTION_MAX, NAME_MAX};
 use connexus_domain::ports::{ConversationSummary, NewDirect, NewGroup, NewRoom, Opened};
 use connexus_domain::{
     ActivityCursor, ConversationId, ConversationPatch, Denial, Entity, Error, Event, Limit, Page,
-    PreferencesPatch, Result, Slug, UserId, text,
+    PreferencesPatch, Result, Seq, Slug, UserId, text,
 };
 
 use crate::Actor;
@@ -97,6 +97,12 @@ impl Conversations {
     /// One conversation of the asker's.
     pub async fn get(&self, actor: &Actor, id: ConversationId) -> Result<ConversationView> {
         self.context.conversation_view(id, actor.user_id).await
+    }
+
+    /// The newest message's number in one of the asker's conversations.
+    pub async fn last_seq(&self, actor: &Actor, id: ConversationId) -> Result<Seq> {
+        let (conversation, _) = self.context.member_access(id, actor.user_id).await?;
+        Ok(conversation.last_seq)
     }
 
     /// The asker's direct conversation with `peer`, if there is one already.

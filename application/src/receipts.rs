@@ -207,11 +207,13 @@ async fn tell(context: &Context, receipt: Receipt, mark: &Mark, silent: bool) {
     let Ok(roster) = context.rosters.get(receipt.conversation_id).await else {
         return;
     };
+    let read = mark.read > 0;
     let publish = |receipt, audience| {
-        context.publish(Delivery::new(Event::ReceiptUpdated(receipt), audience))
+        let event = Event::ReceiptUpdated { receipt, read };
+        context.publish(Delivery::new(event, audience))
     };
     let big = roster.members.len() > context.settings.delivery.chatter_max_members;
-    match (mark.read > 0, big || silent) {
+    match (read, big || silent) {
         (true, false) => publish(receipt, Audience::Many(Arc::clone(&roster.members))).await,
         (true, true) => publish(receipt, Audience::One(receipt.user_id)).await,
         (false, _) if big => {}

@@ -231,7 +231,7 @@ impl Context {
                 Some(m.sender_id)
             }
             Event::ReactionUpdated { by, .. } => Some(*by),
-            Event::ReceiptUpdated(receipt) => Some(receipt.user_id),
+            Event::ReceiptUpdated { receipt, .. } => Some(receipt.user_id),
             Event::Typing { user_id, .. } => Some(*user_id),
             Event::PresenceUpdated(change) => Some(change.user_id),
             Event::MemberJoined { member, .. }
@@ -240,8 +240,12 @@ impl Context {
             _ => None,
         };
         let named = match event {
-            Event::ReceiptUpdated(receipt) if detail == Detail::Messages => {
-                let upto = receipt.read_seq.max(receipt.delivered_seq);
+            Event::ReceiptUpdated { receipt, read } if detail == Detail::Messages => {
+                let upto = if *read {
+                    receipt.read_seq
+                } else {
+                    receipt.delivered_seq
+                };
                 let range = HistoryRange::Before(upto + 1);
                 let limit = Limit::of(NAMED_MESSAGES);
                 let messages = self.storage.messages();

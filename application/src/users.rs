@@ -109,6 +109,13 @@ impl Users {
         Ok(self.context.own_profile(user))
     }
 
+    /// With how many users the asker shares a conversation.
+    pub async fn count_contacts(&self, actor: &Actor) -> Result<usize> {
+        let conversations = self.context.storage.conversations();
+        let pairs = conversations.peers(&[actor.user_id], None).await?;
+        Ok(pairs.len())
+    }
+
     /// Somebody, by the whole e-mail address; only who lets itself be found.
     pub async fn by_email(&self, actor: &Actor, email: &str) -> Result<Option<Profile>> {
         let key = text::fold(email.trim());

@@ -26,7 +26,12 @@ pub enum Event {
         by: UserId,
     },
     /// A member's watermarks moved.
-    ReceiptUpdated(Receipt),
+    ReceiptUpdated {
+        /// The watermarks as they are now.
+        receipt: Receipt,
+        /// Whether something was read, and not only delivered.
+        read: bool,
+    },
     /// A member writes, or stopped.
     Typing {
         /// Where.
@@ -105,7 +110,7 @@ impl Event {
     pub const fn importance(&self) -> Importance {
         match self {
             Self::Typing { .. } => Importance::Fleeting,
-            Self::PresenceUpdated(_) | Self::ReceiptUpdated(_) => Importance::Refreshable,
+            Self::PresenceUpdated(_) | Self::ReceiptUpdated { .. } => Importance::Refreshable,
             _ => Importance::Essential,
         }
     }
@@ -117,7 +122,7 @@ impl Event {
             | Self::MessageEdited(m)
             | Self::MessageDeleted(m)
             | Self::ReactionUpdated { message: m, .. } => m.conversation_id,
-            Self::ReceiptUpdated(r) => r.conversation_id,
+            Self::ReceiptUpdated { receipt, .. } => receipt.conversation_id,
             Self::Typing {
                 conversation_id, ..
             }
@@ -146,7 +151,7 @@ impl Event {
             Self::MemberJoined { member, .. }
             | Self::MemberLeft(member)
             | Self::MemberUpdated(member) => member.rev,
-            Self::ReceiptUpdated(_)
+            Self::ReceiptUpdated { .. }
             | Self::Typing { .. }
             | Self::PresenceUpdated(_)
             | Self::SessionRevoked { .. } => return None,

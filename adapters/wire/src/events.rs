@@ -28,7 +28,7 @@ pub const fn event_name(event: &Event) -> &'static str {
         Event::MessageEdited(_) => "message.edited",
         Event::MessageDeleted(_) => "message.deleted",
         Event::ReactionUpdated { .. } => "reaction.updated",
-        Event::ReceiptUpdated(_) => "receipt.updated",
+        Event::ReceiptUpdated { .. } => "receipt.updated",
         Event::Typing { .. } => "typing",
         Event::PresenceUpdated(_) => "presence.updated",
         Event::ConversationCreated { .. } => "conversation.created",
@@ -48,7 +48,7 @@ pub fn encode_event(event: &Event) -> Bytes {
         | Event::MessageEdited(message)
         | Event::MessageDeleted(message)
         | Event::ReactionUpdated { message, .. } => frame(event, MessageShape(message)),
-        Event::ReceiptUpdated(receipt) => frame(event, ReceiptShape::from(receipt)),
+        Event::ReceiptUpdated { receipt, .. } => frame(event, ReceiptShape::from(receipt)),
         Event::Typing {
             conversation_id,
             user_id,

@@ -7,15 +7,17 @@ use std::time::Duration;
 use actix_web::HttpServer;
 use actix_web::dev::Extensions;
 use anyhow::Context as _;
-use connexus_application::TrustedProxies;
+use connexus_application::{Connexus, TrustedProxies};
+use connexus_dialects::{DialectSettings, World};
 use connexus_http::HttpSettings;
+use connexus_limits::GovernorLimiter;
 use connexus_ws::{OutboxLimits, WsSettings};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use secrecy::ExposeSecret as _;
 use socket2::SockRef;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::config::{Config, bind_address, proxies};
+use crate::config::{Config, Environment, bind_address, proxies};
 use crate::wiring;
 
 /// A peer that acknowledges nothing for this long is gone; its socket would stay otherwise, with all
@@ -40,14 +42,19 @@ pub async fn serve(config: &Config) -> anyhow::Result<()> {
         connexus_ws::Gateway::new(
             Arc::clone(&app),
             Arc::clone(&limiter) as Arc<_>,
-            ws_settings(config, trusted),
+            ws_settings(config, trusted.clone()),
         )
     });
+    let dialects = dialects(config, &app, &limiter, trusted)?;
+    let socketio = dialects.as_ref().map(|(_, server)| Arc::clone(server));
     let server = HttpServer::new(move || {
-        let ws = ws.clone();
+        let (ws, dialects) = (ws.clone(), dialects.clone());
         connexus_http::app(&http, move |routes| {
             if let Some(ws) = &ws {
                 connexus_ws::configure(ws, routes);
+            }
+            if let Some((world, server)) = &dialects {
+                connexus_dialects::configure(world, server, routes);
             }
         })
     })
@@ -69,6 +76,11 @@ pub async fn serve(config: &Config) -> anyhow::Result<()> {
     tracing::info!("stopping: telling sockets, finishing what was begun");
     let finish = async {
         app.hub().restart_all();
+        let close_polls = || {
+            if let Some(server) = &socketio {
+                server.close_all();
+            }
+        };
         // sockets that were opened meanwhile are told, too
         let stop = async {
             handle.stop(true).await;
@@ -76,6 +88,7 @@ pub async fn serve(config: &Config) -> anyhow::Result<()> {
         let again = async {
             tokio::time::sleep(Duration::from_millis(200)).await;
             app.hub().restart_all();
+            close_polls();
         };
         tokio::join!(stop, again);
         app.shutdown().await;
@@ -186,6 +199,45 @@ fn process_figures() {
         metrics::gauge!("process_open_fds")
             .set(f64::from(u32::try_from(open.count()).unwrap_or(u32::MAX)));
     }
+}
+
+/// The dialects and their Socket.IO server, if any is spoken.
+fn dialects(
+    config: &Config,
+    app: &Arc<Connexus>,
+    limiter: &Arc<GovernorLimiter>,
+    proxies: TrustedProxies,
+) -> anyhow::Result<Option<(Arc<World>, Arc<connexus_socketio::Server>)>> {
+    let enabled = crate::config::dialects(&config.dialects.enabled)?;
+    if enabled.is_empty() {
+        return Ok(None);
+    }
+    let settings = DialectSettings {
+        enabled,
+        body_limit: config.server.body_limit,
+        request_timeout: Duration::from_millis(config.server.request_timeout_ms),
+        auth_timeout: Duration::from_millis(config.socketio.auth_timeout_ms),
+        proxies,
+        environment: config.environment.as_str(),
+        show_faults: config.environment == Environment::Development,
+        token_ttl: Duration::from_secs(config.dialects.token_ttl_s),
+    };
+    let world = World::new(Arc::clone(app), Arc::clone(limiter) as Arc<_>, settings);
+    let socketio = &config.socketio;
+    let server = connexus_dialects::socketio(
+        &world,
+        connexus_socketio::Settings {
+            ping_interval: Duration::from_millis(socketio.ping_interval_ms),
+            ping_timeout: Duration::from_millis(socketio.ping_timeout_ms),
+            max_payload: socketio.max_payload,
+            max_sessions: socketio.max_sessions,
+            polling: socketio.polling,
+            websocket: socketio.websocket,
+            origins: config.cors.origins.clone(),
+            ..connexus_socketio::Settings::default()
+        },
+    );
+    Ok(Some((world, server)))
 }
 
 fn http_settings(config: &Config, proxies: TrustedProxies) -> HttpSettings {

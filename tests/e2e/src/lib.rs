@@ -14,12 +14,14 @@ mod gate;
 mod http;
 mod server;
 mod socket;
+mod socketio;
 mod storage;
 mod user;
 
 pub use app::TestApp;
 pub use http::{Http, Reply, failing_fields};
 pub use server::{Exit, SECRET, run_to_exit};
+pub use socketio::{SioEvent, SioSocket, connect_socketio};
 pub use socket::{Frame, Socket, connect, connect_to};
 pub use user::User;
 

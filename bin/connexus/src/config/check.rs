@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::ops::RangeInclusive;
 
+use connexus_dialects::Dialect;
 use ipnet::IpNet;
 use secrecy::ExposeSecret as _;
 
@@ -18,7 +19,21 @@ pub fn check(config: &Config) -> Result<(), ConfigError> {
     proxies(&config.server.trusted_proxies)?;
     storage(&config.storage.url)?;
     origins(config)?;
+    dialects(&config.dialects.enabled)?;
     secrets(config)
+}
+
+/// The dialects that are spoken, in order.
+pub fn dialects(names: &[String]) -> Result<Vec<Dialect>, ConfigError> {
+    let mut found = Vec::with_capacity(names.len());
+    for name in names {
+        let allowed = "must name each of connexus, rooms, mern, direct, secured at most once";
+        match Dialect::parse(name) {
+            Some(dialect) if !found.contains(&dialect) => found.push(dialect),
+            _ => return Err(ConfigError::new("dialects.enabled", name, allowed)),
+        }
+    }
+    Ok(found)
 }
 
 fn numbers(config: &Config) -> Result<(), ConfigError> {

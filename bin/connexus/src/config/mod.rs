@@ -6,7 +6,7 @@ mod familiar;
 mod load;
 mod model;
 
-pub use check::{bind_address, proxies};
+pub use check::{bind_address, dialects, proxies};
 pub use load::{Effective, load};
 pub use model::{Config, Environment, Log, LogFormat, Profile};
 

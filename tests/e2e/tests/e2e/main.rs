@@ -10,6 +10,7 @@ mod big;
 mod blocks;
 mod conversations;
 mod crash;
+mod dialects;
 mod history;
 mod hostile;
 mod members;

@@ -1,0 +1,238 @@
+//! Conversations and who is in them.
+
+use connexus_application::conversations::{ConversationChange, ConversationView, CreateGroup};
+use connexus_domain::{
+    ConversationId, Entity, Limit, Page, PreferencesPatch, Role, Seq, UserId,
+};
+use futures_util::future::try_join_all;
+use garde::Validate;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{done, plainly, shapes};
+use crate::ids;
+use crate::refused::{Refused, Result};
+use crate::rest::{Answer, Call};
+
+/// Conversations that one answer has. These clients ask for no further page.
+const LISTED: usize = 500;
+
+pub async fn list(call: Call) -> Answer {
+    let mut views: Vec<ConversationView> = Vec::new();
+    let mut after = None;
+    while views.len() < LISTED {
+        let conversations = &call.app().conversations;
+        let page = conversations
+            .list(call.actor()?, None, after, Limit::of(Limit::MAX))
+            .await?;
+        let Page { items, next } = page;
+        views.extend(items);
+        match next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    let shapes = try_join_all(views.iter().map(|view| shape(&call, view))).await?;
+    done(200, "Conversations retrieved successfully", shapes)
+}
+
+async fn shape(call: &Call, view: &ConversationView) -> Result<Value> {
+    let id = view.summary.conversation.id;
+    let scene = call.app().scenes.of(call.actor()?, id).await?;
+    Ok(shapes::conversation(call.app(), view, &scene))
+}
+
+#[derive(Deserialize, Validate)]
+#[serde(rename_all = "camelCase")]
+struct Direct {
+    #[garde(skip)]
+    participant_id: String,
+}
+
+pub async fn open_direct(call: Call) -> Answer {
+    let Direct { participant_id } = call.fields()?;
+    let peer: UserId = ids::parse(&participant_id, Entity::User)?;
+    let actor = call.actor()?;
+    if peer == actor.user_id {
+        return Err(Refused::said(400, "Cannot create a conversation with yourself"));
+    }
+    let opened = call.app().conversations.open_direct(actor, peer).await?;
+    let shape = shape(&call, &opened.view).await?;
+    done(201, "Direct conversation created successfully", shape)
+}
+
+#[derive(Deserialize, Validate)]
+struct Group {
+    #[garde(skip)]
+    name: String,
+    #[garde(skip)]
+    #[serde(default)]
+    description: Option<String>,
+    #[garde(length(max = 1000))]
+    #[serde(default)]
+    participants: Vec<String>,
+    #[garde(skip)]
+    #[serde(default)]
+    avatar: Option<String>,
+}
+
+pub async fn create_group(call: Call) -> Answer {
+    let Group {
+        name,
+        description,
+        participants,
+        avatar,
+    } = call.fields()?;
+    let input = CreateGroup {
+        name,
+        description,
+        avatar_url: avatar,
+        member_ids: users(&participants)?,
+    };
+    let made = call
+        .app()
+        .conversations
+        .create_group(call.actor()?, input)
+        .await?;
+    let shape = shape(&call, &made.view).await?;
+    done(201, "Group conversation created successfully", shape)
+}
+
+fn users(ids: &[String]) -> Result<Vec<UserId>> {
+    let parsed = ids.iter().map(|id| ids::parse(id, Entity::User));
+    Ok(parsed.collect::<connexus_domain::Result<_>>()?)
+}
+
+#[derive(Deserialize, Validate)]
+struct Change {
+    #[garde(skip)]
+    #[serde(default)]
+    name: Option<String>,
+    #[garde(skip)]
+    #[serde(default)]
+    description: Option<String>,
+    #[garde(skip)]
+    #[serde(default)]
+    avatar: Option<String>,
+}
+
+pub async fn update(call: Call) -> Answer {
+    let Change {
+        name,
+        description,
+        avatar,
+    } = call.fields()?;
+    let change = ConversationChange {
+        name,
+        description: description.map(Some),
+        avatar_url: avatar.map(Some),
+    };
+    let id = conversation(&call)?;
+    let conversations = &call.app().conversations;
+    let view = conversations.update(call.actor()?, id, change).await?;
+    let shape = shape(&call, &view).await?;
+    done(200, "Conversation updated successfully", shape)
+}
+
+fn conversation(call: &Call) -> Result<ConversationId> {
+    call.id("id", Entity::Conversation)
+}
+
+pub async fn read(call: Call) -> Answer {
+    let receipts = &call.app().receipts;
+    receipts
+        .read(call.actor()?, conversation(&call)?, Seq::MAX)
+        .await?;
+    plainly("Conversation marked as read")
+}
+
+#[derive(Deserialize, Validate)]
+struct Archive {
+    #[garde(skip)]
+    #[serde(default)]
+    archived: Option<bool>,
+}
+
+/// Without `archived` in the body, an archived conversation comes back, and another one goes.
+pub async fn archive(call: Call) -> Answer {
+    let Archive { archived } = call.fields()?;
+    let (id, actor) = (conversation(&call)?, call.actor()?);
+    let conversations = &call.app().conversations;
+    let archived = match archived {
+        Some(archived) => archived,
+        None => {
+            let view = conversations.get(actor, id).await?;
+            !view.summary.me.preferences.archived
+        }
+    };
+    let patch = PreferencesPatch {
+        archived: Some(archived),
+        ..PreferencesPatch::default()
+    };
+    let view = conversations.set_preferences(actor, id, patch).await?;
+    let shape = shape(&call, &view).await?;
+    done(200, "Conversation updated successfully", shape)
+}
+
+#[derive(Deserialize, Validate)]
+#[serde(rename_all = "camelCase")]
+struct Participants {
+    #[garde(skip)]
+    #[serde(default)]
+    user_id: Option<String>,
+    #[garde(length(max = 1000))]
+    #[serde(default, alias = "participantIds", alias = "userIds")]
+    participants: Vec<String>,
+}
+
+pub async fn add(call: Call) -> Answer {
+    let Participants {
+        user_id,
+        mut participants,
+    } = call.fields()?;
+    participants.extend(user_id);
+    if participants.is_empty() {
+        return Err(Refused::field("userId", "is required"));
+    }
+    let (id, actor) = (conversation(&call)?, call.actor()?);
+    call.app()
+        .members
+        .add(actor, id, &users(&participants)?)
+        .await?;
+    whole(&call, id, "Participant added successfully").await
+}
+
+async fn whole(call: &Call, id: ConversationId, message: &str) -> Answer {
+    let view = call.app().conversations.get(call.actor()?, id).await?;
+    done(200, message, shape(call, &view).await?)
+}
+
+pub async fn remove(call: Call) -> Answer {
+    let (id, actor) = (conversation(&call)?, call.actor()?);
+    let user: UserId = call.id("user", Entity::Member)?;
+    call.app().members.remove(actor, id, user).await?;
+    if user == actor.user_id {
+        return plainly("You left the conversation");
+    }
+    whole(&call, id, "Participant removed successfully").await
+}
+
+#[derive(Deserialize, Validate)]
+#[serde(rename_all = "camelCase")]
+struct NewRole {
+    #[garde(skip)]
+    #[serde(alias = "participantId")]
+    user_id: String,
+    #[garde(skip)]
+    role: String,
+}
+
+pub async fn set_role(call: Call) -> Answer {
+    let NewRole { user_id, role } = call.fields()?;
+    let role = Role::parse(&role)
+        .ok_or_else(|| Refused::field("role", "must be admin or member"))?;
+    let user: UserId = ids::parse(&user_id, Entity::Member)?;
+    let (id, actor) = (conversation(&call)?, call.actor()?);
+    call.app().members.set_role(actor, id, user, role).await?;
+    whole(&call, id, "Role updated successfully").await
+}

@@ -1,0 +1,178 @@
+//! Messages and reactions.
+
+use connexus_application::Actor;
+use connexus_application::messages::SendMessage;
+use connexus_domain::{ConversationId, Entity, Limit, Message, MessageId, MessageKind};
+use garde::Validate;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::shapes::{self, Progress};
+use super::{done, plainly};
+use crate::refused::{Refused, Result};
+use crate::rest::{Answer, Call};
+use crate::{ids, paging, people};
+
+/// Longest message of this dialect, in characters.
+pub const CONTENT_MAX: usize = 2_000;
+
+#[derive(Deserialize, Validate)]
+struct Paging {
+    #[garde(skip)]
+    page: Option<u32>,
+    #[garde(skip)]
+    limit: Option<u32>,
+}
+
+pub async fn history(call: Call) -> Answer {
+    let Paging { page, limit } = call.query()?;
+    let limit = Limit::of(limit.unwrap_or(50).clamp(1, Limit::MAX));
+    let id: ConversationId = call.id("id", Entity::Conversation)?;
+    let (app, actor) = (call.app(), call.actor()?);
+    let skip = paging::skipped(page, limit);
+    let page = paging::history(app, actor, id, skip, limit).await?;
+    let people = people::senders(app, actor, &page.messages).await?;
+    let receipts = app.receipts.list(actor, id, None, Limit::of(Limit::MAX));
+    let progress = Progress::of(receipts.await?.items);
+    let shapes: Vec<Value> = page
+        .messages
+        .iter()
+        .map(|message| shapes::message(message, &people, &progress))
+        .collect();
+    done(200, "Messages retrieved successfully", shapes)
+}
+
+/// A message as it comes in, over REST or a socket.
+#[derive(Deserialize, Validate)]
+#[serde(rename_all = "camelCase")]
+pub struct Outgoing {
+    #[garde(skip)]
+    pub conversation_id: Value,
+    #[garde(length(chars, max = CONTENT_MAX))]
+    #[serde(default)]
+    pub content: Option<String>,
+    #[garde(skip)]
+    #[serde(default, rename = "type")]
+    pub kind: Option<String>,
+    #[garde(skip)]
+    #[serde(default)]
+    pub reply_to: Option<Value>,
+    #[garde(skip)]
+    #[serde(default)]
+    pub attachments: Option<Vec<Value>>,
+    #[garde(skip)]
+    #[serde(default)]
+    pub temp_id: Option<Value>,
+}
+
+impl Outgoing {
+    /// Where to, and what.
+    pub fn checked(self) -> Result<(ConversationId, SendMessage)> {
+        let id = ids::of_value(&self.conversation_id).unwrap_or_default();
+        let id = ids::parse(id, Entity::Conversation)?;
+        let kind = match self.kind.as_deref() {
+            None | Some("") => None,
+            Some(word) => Some(MessageKind::parse(word).ok_or_else(|| {
+                Refused::field("type", "must be text, image, video, audio or file")
+            })?),
+        };
+        let reply_to = match &self.reply_to {
+            None | Some(Value::Null) => None,
+            Some(value) => {
+                let id = ids::of_value(value).unwrap_or_default();
+                Some(ids::parse::<MessageId>(id, Entity::Message)?)
+            }
+        };
+        if self.attachments.is_some_and(|list| !list.is_empty()) {
+            return Err(Refused::field("attachments", "there is no such attachment"));
+        }
+        let client_id = match self.temp_id {
+            Some(Value::String(text)) if !text.is_empty() => Some(text),
+            Some(Value::Number(number)) => Some(number.to_string()),
+            _ => None,
+        };
+        Ok((
+            id,
+            SendMessage {
+                body: self.content,
+                kind,
+                reply_to,
+                client_id,
+                ..SendMessage::default()
+            },
+        ))
+    }
+}
+
+pub async fn send(call: Call) -> Answer {
+    let (id, input) = call.fields::<Outgoing>()?.checked()?;
+    let actor = call.quiet_actor()?;
+    let sent = call.app().messages.send(&actor, id, input).await?;
+    let shape = shape(&call, &actor, &sent.message).await?;
+    done(201, "Message sent successfully", shape)
+}
+
+async fn shape(call: &Call, actor: &Actor, message: &Message) -> Result<Value> {
+    let scene = call.app().scenes.of_message(actor, message).await?;
+    Ok(shapes::message(message, &scene, &Progress::default()))
+}
+
+/// A change of a message.
+#[derive(Deserialize, Validate)]
+#[serde(rename_all = "camelCase")]
+pub struct Edit {
+    #[garde(skip)]
+    pub message_id: String,
+    #[garde(length(chars, max = CONTENT_MAX))]
+    #[serde(alias = "content")]
+    pub new_content: String,
+}
+
+pub async fn edit(call: Call) -> Answer {
+    let Edit {
+        message_id,
+        new_content,
+    } = call.fields()?;
+    let id = ids::parse(&message_id, Entity::Message)?;
+    let actor = call.actor()?;
+    let message = call.app().messages.edit(actor, id, &new_content).await?;
+    let shape = shape(&call, actor, &message).await?;
+    done(200, "Message edited successfully", shape)
+}
+
+pub async fn delete(call: Call) -> Answer {
+    let id = call.id("id", Entity::Message)?;
+    call.app().messages.delete(call.actor()?, id).await?;
+    plainly("Message deleted successfully")
+}
+
+/// A reaction.
+#[derive(Deserialize, Validate)]
+#[serde(rename_all = "camelCase")]
+pub struct React {
+    #[garde(skip)]
+    pub message_id: String,
+    #[garde(skip)]
+    pub emoji: String,
+}
+
+pub async fn react(call: Call) -> Answer {
+    let (id, emoji) = reaction(&call)?;
+    let actor = call.quiet_actor()?;
+    let message = call.app().messages.react(&actor, id, &emoji).await?;
+    let shape = shape(&call, &actor, &message).await?;
+    done(200, "Reaction added successfully", shape)
+}
+
+pub async fn unreact(call: Call) -> Answer {
+    let (id, emoji) = reaction(&call)?;
+    let actor = call.quiet_actor()?;
+    let message = call.app().messages.unreact(&actor, id, &emoji).await?;
+    let shape = shape(&call, &actor, &message).await?;
+    done(200, "Reaction removed successfully", shape)
+}
+
+fn reaction(call: &Call) -> Result<(MessageId, String)> {
+    let React { message_id, emoji } = call.fields()?;
+    Ok((ids::parse(&message_id, Entity::Message)?, emoji))
+}

@@ -1,0 +1,154 @@
+//! One socket that is known.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use connexus_application::hub::{Audience, Delivery, Detail};
+use connexus_application::{Actor, Connexus, Missed};
+use connexus_domain::{ConversationId, Event, Message, Result};
+use connexus_socketio::{Importance, Socket};
+use rustc_hash::{FxHashMap, FxHashSet};
+use serde::Serialize;
+
+use super::outlet::Outlet;
+use crate::refused::Refused;
+use crate::voice::Voice;
+use crate::world::World;
+
+/// How many conversations a socket may join.
+const JOINED_MAX: usize = 10_000;
+
+/// One socket that is known: whose it is, which dialect it speaks, what it has joined.
+pub struct Conn {
+    /// What the dialects share.
+    pub world: Arc<World>,
+    /// Where answers go.
+    pub socket: Socket,
+    /// Whose it is.
+    pub actor: Actor,
+    pub(super) voice: Cell<&'static dyn Voice>,
+    pub(super) outlet: Rc<Outlet>,
+    joined: Rc<RefCell<FxHashSet<ConversationId>>>,
+}
+
+impl Conn {
+    pub(super) fn new(
+        world: Arc<World>,
+        socket: Socket,
+        actor: Actor,
+        voice: &'static dyn Voice,
+        detail: Detail,
+    ) -> Rc<Self> {
+        let joined = Rc::new(RefCell::default());
+        let outlet = Outlet::new(socket.clone(), actor.user_id, voice, detail, Rc::clone(&joined));
+        Rc::new(Self {
+            world,
+            socket,
+            actor,
+            voice: Cell::new(voice),
+            outlet,
+            joined,
+        })
+    }
+
+    /// The use-cases.
+    pub fn app(&self) -> &Arc<Connexus> {
+        &self.world.app
+    }
+
+    /// The dialect that it speaks.
+    pub fn voice(&self) -> &'static dyn Voice {
+        self.voice.get()
+    }
+
+    /// From now on it speaks another dialect.
+    pub(super) fn speak(&self, voice: &'static dyn Voice) {
+        self.voice.set(voice);
+        self.outlet.speak(voice);
+    }
+
+    /// Who acts, when this very socket is to be told as well: for events that go to all.
+    pub fn actor_told_too(&self) -> Actor {
+        Actor {
+            connection_id: None,
+            ..self.actor.clone()
+        }
+    }
+
+    /// Sends an event with one argument.
+    pub fn emit(&self, name: &str, payload: &impl Serialize) {
+        self.socket.emit(name, &(payload,));
+    }
+
+    /// Says that something was not done.
+    pub fn complain(&self, refused: &Refused) {
+        refused.log();
+        self.voice().complain(&self.socket, refused);
+    }
+
+    /// From now on the socket is told of this conversation, where it has to join.
+    pub fn join(&self, id: ConversationId) {
+        let mut joined = self.joined.borrow_mut();
+        if joined.len() < JOINED_MAX {
+            joined.insert(id);
+        }
+    }
+
+    /// And now no more.
+    pub fn leave(&self, id: ConversationId) {
+        self.joined.borrow_mut().remove(&id);
+    }
+
+    /// Whether it has joined.
+    pub fn has_joined(&self, id: ConversationId) -> bool {
+        self.joined.borrow().contains(&id)
+    }
+
+    /// Hands over what none of the user's connections was handed, and remembers that it was.
+    pub async fn catch_up(&self) -> Result<()> {
+        let missed = self.app().missed.all(&self.actor).await?;
+        // the latest conversation last: what stands at the end is what the user sees
+        for one in missed.into_iter().rev() {
+            self.hand_over(one);
+        }
+        Ok(())
+    }
+
+    /// The same of one conversation that was joined just now.
+    pub async fn catch_up_in(&self, id: ConversationId) -> Result<()> {
+        if let Some(missed) = self.app().missed.of_one(&self.actor, id).await? {
+            self.hand_over(missed);
+        }
+        Ok(())
+    }
+
+    fn hand_over(&self, missed: Missed) {
+        let Missed {
+            scene,
+            conversation_id,
+            messages,
+            upto,
+        } = missed;
+        let mut handed: Vec<Message> = Vec::with_capacity(messages.len());
+        for message in messages {
+            let event = Event::MessageCreated(message.clone());
+            let delivery = Delivery::new(event, Audience::One(self.actor.user_id))
+                .in_scene(Arc::clone(&scene));
+            let told = self.voice().tell(&delivery);
+            let packets = told.iter().filter(|told| self.outlet.is_for(told.to));
+            let mut any = false;
+            for told in packets {
+                any |= self.socket.offer(&told.packet, Importance::Essential);
+            }
+            if any {
+                handed.push(message);
+            }
+        }
+        self.outlet.was_told(conversation_id, upto);
+        self.app().missed.handed(&self.actor, &handed);
+    }
+}
+
+/// Up to which message a socket was told by catching up.
+pub(super) type ToldUpTo = FxHashMap<ConversationId, connexus_domain::Seq>;

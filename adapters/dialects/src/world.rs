@@ -1,0 +1,94 @@
+//! What all dialects share.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::header::HeaderMap;
+use connexus_application::{Connexus, TrustedProxies, client_address};
+use connexus_domain::ports::{LimitClass, RateLimiter, Subject};
+use connexus_domain::{Error, Result};
+
+use crate::dialect::Dialect;
+use crate::voice::Voice;
+
+/// What an operator may tune.
+#[derive(Debug, Clone)]
+pub struct DialectSettings {
+    /// Which are spoken; the order decides who answers a route that several have.
+    pub enabled: Vec<Dialect>,
+    /// Largest JSON body, in bytes.
+    pub body_limit: usize,
+    /// How long a request may take.
+    pub request_timeout: Duration,
+    /// How long a socket may stay unauthenticated.
+    pub auth_timeout: Duration,
+    /// Proxies whose word about the client's address is taken.
+    pub proxies: TrustedProxies,
+    /// The environment's name.
+    pub environment: &'static str,
+    /// Whether answers to faults of ours show what went wrong, for developers.
+    pub show_faults: bool,
+    /// How long issued tokens are good.
+    pub token_ttl: Duration,
+}
+
+/// The gateway of the dialects: one for the process, shared by all worker threads.
+pub struct World {
+    /// The use-cases.
+    pub app: Arc<Connexus>,
+    pub(crate) limiter: Arc<dyn RateLimiter>,
+    /// What an operator may tune.
+    pub settings: DialectSettings,
+}
+
+impl World {
+    /// A gateway to these use-cases.
+    pub fn new(
+        app: Arc<Connexus>,
+        limiter: Arc<dyn RateLimiter>,
+        settings: DialectSettings,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            app,
+            limiter,
+            settings,
+        })
+    }
+
+    /// The dialects that are spoken, in order.
+    pub(crate) fn voices(&self) -> impl Iterator<Item = &'static dyn Voice> {
+        self.settings.enabled.iter().copied().map(crate::voice)
+    }
+
+    /// Counts a request; an error when it is one too many.
+    pub(crate) fn count(&self, class: LimitClass, subject: Subject) -> Result<()> {
+        match self.limiter.check(class, subject) {
+            Some(quota) if !quota.allowed => Err(Error::RateLimited {
+                retry_after: quota.retry_after,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whose request it is.
+    pub(crate) fn address(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> IpAddr {
+        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+        let forwarded: Vec<&str> = headers
+            .get_all("x-forwarded-for")
+            .filter_map(|value| value.to_str().ok())
+            .collect();
+        client_address(peer, &forwarded.join(","), &self.settings.proxies)
+    }
+
+    /// `7d`, as the clients are told how long their token is good.
+    pub(crate) fn token_span(&self) -> String {
+        let seconds = self.settings.token_ttl.as_secs();
+        match seconds {
+            s if s % 86_400 == 0 => format!("{}d", s / 86_400),
+            s if s % 3_600 == 0 => format!("{}h", s / 3_600),
+            s if s % 60 == 0 => format!("{}m", s / 60),
+            s => format!("{s}s"),
+        }
+    }
+}
