@@ -1,0 +1,508 @@
+//! The state of one session. It is in one place, since its requests may come on any thread: what waits to
+//! be written, what has come in and waits for the driver, the transport, and the heartbeat.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use tokio::sync::Notify;
+use tokio::time::{Duration, Instant};
+
+use super::frame::Frame;
+use super::reason::CloseReason;
+use crate::packet::Importance;
+use crate::settings::Settings;
+
+/// A ping that is this late because of the timer's grain still counts from when it was due.
+const GRAIN: Duration = Duration::from_millis(25);
+/// A queue that had more places than this gives them back when it is empty.
+const KEPT: usize = 16;
+
+/// A message that has come in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// Text.
+    Text(ByteString),
+    /// Binary data.
+    Binary(Bytes),
+}
+
+impl Message {
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) => bytes.len(),
+        }
+    }
+}
+
+/// How the session's packets travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    Polling,
+    /// A WebSocket, by its number, has been probed; polls are answered `6`.
+    Upgrading(u32),
+    WebSocket(u32),
+}
+
+pub struct Session {
+    pub id: Arc<str>,
+    /// Where it was opened; it is valid nowhere else.
+    pub mount: usize,
+    pub settings: Arc<Settings>,
+    state: Mutex<State>,
+    /// Something has come in, or will not any more.
+    arrived: Notify,
+    /// There is room for more to come in.
+    room: Notify,
+    ended: Notify,
+    /// The heartbeat's time has changed, or a poll has come.
+    pub changed: Notify,
+}
+
+pub struct State {
+    pub transport: Transport,
+    /// The WebSocket that wants to take over.
+    pub candidate: Option<u32>,
+    sockets: u32,
+    outbox: VecDeque<Frame>,
+    outbox_bytes: usize,
+    waker: Option<Waker>,
+    /// A poll waits.
+    pub polled: bool,
+    /// A poll that waits is to end with `6`.
+    noop: bool,
+    /// A body is being read.
+    pub posting: bool,
+    inbox: VecDeque<Message>,
+    inbox_bytes: usize,
+    /// Nothing more will come in; what has come is still handed over.
+    finished: Option<CloseReason>,
+    closed: Option<CloseReason>,
+    pinged: bool,
+    /// When to ping, or to give up.
+    due: Instant,
+}
+
+/// How a poll ends.
+pub enum Polled {
+    Packets(Vec<Frame>),
+    Noop,
+    /// The session has ended by another poll, or by itself.
+    Close,
+    /// It has been upgraded meanwhile.
+    Upgraded,
+}
+
+impl Session {
+    pub fn new(id: Arc<str>, mount: usize, settings: Arc<Settings>, websocket: bool) -> Self {
+        let state = State {
+            transport: if websocket {
+                Transport::WebSocket(0)
+            } else {
+                Transport::Polling
+            },
+            candidate: None,
+            sockets: 0,
+            outbox: VecDeque::new(),
+            outbox_bytes: 0,
+            waker: None,
+            polled: false,
+            noop: false,
+            posting: false,
+            inbox: VecDeque::new(),
+            inbox_bytes: 0,
+            finished: None,
+            closed: None,
+            pinged: false,
+            due: Instant::now() + settings.ping_interval,
+        };
+        Self {
+            id,
+            mount,
+            settings,
+            state: Mutex::new(state),
+            arrived: Notify::new(),
+            room: Notify::new(),
+            ended: Notify::new(),
+            changed: Notify::new(),
+        }
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // --- what goes out
+
+    /// Queues frames that belong together.
+    pub fn send<'a>(
+        &self,
+        frames: impl Iterator<Item = &'a Frame> + Clone,
+        importance: Importance,
+    ) -> bool {
+        let (count, bytes) = frames.clone().fold((0, 0), |(count, bytes), frame| {
+            (count + 1, bytes + frame.len())
+        });
+        let mut state = self.lock();
+        if state.closed.is_some() || count == 0 {
+            return false;
+        }
+        let (numerator, denominator) = match importance {
+            Importance::Fleeting => (1, 2),
+            Importance::Refreshable => (3, 4),
+            Importance::Essential => (1, 1),
+        };
+        let limits = self.settings.queue;
+        let over = (state.outbox.len() + count) * denominator > limits.packets * numerator
+            || (state.outbox_bytes + bytes) * denominator > limits.bytes * numerator;
+        // one packet may be bigger than all that may wait, or its client could never have it
+        if over && !state.outbox.is_empty() {
+            if importance == Importance::Essential {
+                metrics::counter!("socketio_slow_readers_total").increment(1);
+                self.close_locked(state, CloseReason::SlowReader);
+            } else {
+                drop(state);
+                metrics::counter!("socketio_dropped_total").increment(1);
+            }
+            return false;
+        }
+        for frame in frames {
+            state.push(frame.clone());
+        }
+        state.wake();
+        true
+    }
+
+    pub fn queued(&self) -> usize {
+        self.lock().outbox.len()
+    }
+
+    /// The WebSocket's next frame. `None` when it is not this socket's turn any more.
+    pub fn poll_websocket(&self, socket: u32, cx: &mut Context<'_>) -> Poll<Option<Frame>> {
+        let mut state = self.lock();
+        if state.transport != Transport::WebSocket(socket) {
+            return if state.closed.is_some() {
+                Poll::Ready(None)
+            } else {
+                Poll::Pending
+            };
+        }
+        if let Some(frame) = state.pop() {
+            return Poll::Ready(Some(frame));
+        }
+        if state.closed.is_some() {
+            return Poll::Ready(None);
+        }
+        state.free();
+        state.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Begins a poll; an error when there is one already, which ends the session.
+    pub fn start_poll(&self) -> Result<(), CloseReason> {
+        let mut state = self.lock();
+        if let Some(reason) = state.closed {
+            return Err(reason);
+        }
+        if state.polled {
+            self.close_locked(state, CloseReason::Protocol);
+            return Err(CloseReason::Protocol);
+        }
+        state.polled = true;
+        drop(state);
+        self.changed.notify_waiters();
+        Ok(())
+    }
+
+    /// Waits for something to answer the poll with.
+    pub async fn poll(&self) -> Polled {
+        poll_fn(|cx| {
+            let mut state = self.lock();
+            if matches!(state.transport, Transport::WebSocket(_)) {
+                return Poll::Ready(Polled::Upgraded);
+            }
+            if state.noop || matches!(state.transport, Transport::Upgrading(_)) {
+                return Poll::Ready(Polled::Noop);
+            }
+            if state.closed.is_some() {
+                return Poll::Ready(Polled::Close);
+            }
+            if !state.outbox.is_empty() {
+                state.outbox_bytes = 0;
+                let frames = std::mem::take(&mut state.outbox);
+                return Poll::Ready(Polled::Packets(frames.into()));
+            }
+            state.waker = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// The poll has been answered.
+    pub fn end_poll(&self) {
+        let mut state = self.lock();
+        state.polled = false;
+        state.noop = false;
+    }
+
+    /// Ends a poll that waits with `6`; whether there was one.
+    pub fn answer_noop(&self) -> bool {
+        let mut state = self.lock();
+        state.noop = state.polled;
+        state.wake();
+        state.noop
+    }
+
+    // --- what comes in
+
+    /// Hands a message to the driver, waiting for room. False when the session has ended.
+    pub async fn receive(&self, message: Message) -> bool {
+        loop {
+            let room = self.room.notified();
+            {
+                let mut state = self.lock();
+                if state.closed.is_some() || state.finished.is_some() {
+                    return false;
+                }
+                let settings = &self.settings;
+                let fits = state.inbox.len() < settings.max_events_waiting
+                    && state.inbox_bytes + message.len() <= settings.max_payload;
+                if fits || state.inbox.is_empty() {
+                    state.inbox_bytes += message.len();
+                    state.inbox.push_back(message);
+                    drop(state);
+                    self.arrived.notify_one();
+                    return true;
+                }
+            }
+            tokio::select! {
+                () = room => {}
+                () = self.closed() => return false,
+            }
+        }
+    }
+
+    /// The next message, `None` when there will be none.
+    pub async fn next(&self) -> Option<Message> {
+        loop {
+            {
+                let mut state = self.lock();
+                if state.closed.is_some() {
+                    return None;
+                }
+                if let Some(message) = state.inbox.pop_front() {
+                    state.inbox_bytes = state.inbox_bytes.saturating_sub(message.len());
+                    if state.inbox.is_empty() && state.inbox.capacity() > KEPT {
+                        state.inbox = VecDeque::new();
+                    }
+                    drop(state);
+                    self.room.notify_one();
+                    return Some(message);
+                }
+                if let Some(reason) = state.finished {
+                    self.close_locked(state, reason);
+                    return None;
+                }
+            }
+            self.arrived.notified().await;
+        }
+    }
+
+    /// Nothing more will come in: the session ends when what has come is handed over.
+    pub fn finish(&self, reason: CloseReason) {
+        let mut state = self.lock();
+        state.finished.get_or_insert(reason);
+        drop(state);
+        self.arrived.notify_one();
+        self.room.notify_waiters();
+    }
+
+    // --- the end
+
+    /// Ends the session at once.
+    pub fn close(&self, reason: CloseReason) {
+        self.close_locked(self.lock(), reason);
+    }
+
+    fn close_locked(&self, mut state: MutexGuard<'_, State>, reason: CloseReason) {
+        if state.closed.is_some() {
+            return;
+        }
+        state.closed = Some(reason);
+        state.inbox = VecDeque::new();
+        if reason == CloseReason::SlowReader || !matches!(state.transport, Transport::WebSocket(_))
+        {
+            state.outbox = VecDeque::new();
+        }
+        if matches!(state.transport, Transport::WebSocket(_)) {
+            state.push(Frame::close(reason.code(), reason.as_str()));
+        }
+        state.wake();
+        drop(state);
+        metrics::counter!("socketio_closed_total", "reason" => reason.as_str()).increment(1);
+        self.ended.notify_waiters();
+        self.arrived.notify_one();
+        self.changed.notify_waiters();
+    }
+
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.lock().closed
+    }
+
+    /// Waits until the session has ended.
+    pub async fn closed(&self) {
+        loop {
+            let mut ended = std::pin::pin!(self.ended.notified());
+            ended.as_mut().enable();
+            if self.close_reason().is_some() {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    // --- upgrade
+
+    /// A number for a WebSocket that wants to take over, if there may be one.
+    pub fn offer_upgrade(&self) -> Option<u32> {
+        let mut state = self.lock();
+        let free = state.closed.is_none()
+            && state.candidate.is_none()
+            && state.transport == Transport::Polling;
+        free.then(|| {
+            state.sockets += 1;
+            state.candidate = Some(state.sockets);
+            state.sockets
+        })
+    }
+
+    /// The WebSocket was probed: polls end from now on.
+    pub fn probe(&self, socket: u32) {
+        let mut state = self.lock();
+        if state.candidate == Some(socket) && state.transport == Transport::Polling {
+            state.transport = Transport::Upgrading(socket);
+            state.wake();
+        }
+    }
+
+    /// The WebSocket takes over. False when it must not.
+    pub fn upgrade(&self, socket: u32) -> bool {
+        let mut state = self.lock();
+        if state.closed.is_some() || state.transport != Transport::Upgrading(socket) {
+            return false;
+        }
+        state.transport = Transport::WebSocket(socket);
+        state.candidate = None;
+        state.wake();
+        drop(state);
+        metrics::counter!("socketio_upgrades_total").increment(1);
+        true
+    }
+
+    /// The WebSocket does not take over.
+    pub fn abandon_upgrade(&self, socket: u32) {
+        let mut state = self.lock();
+        if state.candidate == Some(socket) {
+            state.candidate = None;
+            if state.transport == Transport::Upgrading(socket) {
+                state.transport = Transport::Polling;
+            }
+        }
+    }
+
+    // --- heartbeat
+
+    /// Something was heard of the client.
+    pub fn heard(&self, pong: bool) {
+        let mut state = self.lock();
+        let now = Instant::now();
+        if pong && state.pinged {
+            state.pinged = false;
+            state.due = now + self.settings.ping_interval;
+            drop(state);
+            self.changed.notify_waiters();
+        } else if state.pinged {
+            // what is still under way before the pong proves as much
+            state.due = now + self.settings.ping_timeout;
+        }
+    }
+
+    /// Does what is due, and tells when to look again; `None` when the session has ended.
+    pub fn beat(&self) -> Option<Instant> {
+        let mut state = self.lock();
+        if state.closed.is_some() {
+            return None;
+        }
+        let now = Instant::now();
+        if now >= state.due {
+            if !state.pinged {
+                let on_time = now - state.due < GRAIN;
+                let sent = if on_time { state.due } else { now };
+                state.pinged = true;
+                state.due = sent + self.settings.ping_timeout;
+                state.push(Frame::packet("2"));
+                state.wake();
+            } else if state.inbox.len() >= self.settings.max_events_waiting {
+                // it is this side that is late: the pong may be behind what waits
+                state.due = now + self.settings.ping_timeout;
+            } else {
+                self.close_locked(state, CloseReason::PingTimeout);
+                return None;
+            }
+        }
+        Some(state.due)
+    }
+
+    /// A request has come: whether the session is still alive, even if the timer is late.
+    pub fn is_alive(&self) -> bool {
+        let state = self.lock();
+        if state.closed.is_some() {
+            return false;
+        }
+        let now = Instant::now();
+        let deadline = if state.pinged {
+            state.due
+        } else {
+            state.due + self.settings.ping_timeout
+        };
+        if now >= deadline && state.inbox.len() < self.settings.max_events_waiting {
+            self.close_locked(state, CloseReason::PingTimeout);
+            return false;
+        }
+        true
+    }
+}
+
+impl State {
+    fn push(&mut self, frame: Frame) {
+        self.outbox_bytes += frame.len();
+        self.outbox.push_back(frame);
+    }
+
+    fn pop(&mut self) -> Option<Frame> {
+        let frame = self.outbox.pop_front()?;
+        self.outbox_bytes = self.outbox_bytes.saturating_sub(frame.len());
+        Some(frame)
+    }
+
+    /// An empty queue gives its memory back: most sessions are idle most of the time.
+    fn free(&mut self) {
+        if self.outbox.capacity() > KEPT {
+            self.outbox = VecDeque::new();
+        }
+    }
+
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    pub fn is_websocket(&self) -> bool {
+        matches!(self.transport, Transport::WebSocket(_))
+    }
+}
