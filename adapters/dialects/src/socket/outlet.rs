@@ -117,7 +117,7 @@ impl hub::Outlet for Outlet {
             self.socket.close();
             return false;
         }
-        if voice.only_joined()
+        if voice.needs_join(event)
             && let Some(id) = event.conversation_id()
             && !self.joined.borrow().contains(&id)
         {
