@@ -49,7 +49,10 @@ pub fn tell(delivery: &Delivery) -> Vec<Told> {
                 "conversationId": Id::from(message.conversation_id),
             }),
         )],
-        Event::ReceiptUpdated { receipt, read: true } => vec![Told::to(
+        Event::ReceiptUpdated {
+            receipt,
+            read: true,
+        } => vec![Told::to(
             To::Others(receipt.user_id),
             "message_read",
             &json!({

@@ -145,12 +145,22 @@ async fn answer(
         .as_ref()
         .ok()
         .and_then(|actor| Dialect::parse(actor.dialect.as_deref()?));
-    let of = |dialect| fitting.iter().find(|owned| owned.voice.dialect() == dialect);
+    let of = |dialect| {
+        fitting
+            .iter()
+            .find(|owned| owned.voice.dialect() == dialect)
+    };
     let by_token = claimed.and_then(of);
     let owned = by_token.unwrap_or(first);
     *voice = owned.voice;
-    if fitting.iter().all(|owned| owned.route.access == Access::Signed) && actor.is_err() {
-        return Err(actor.err().map_or(Refused::said(401, "No token"), Refused::Domain));
+    if fitting
+        .iter()
+        .all(|owned| owned.route.access == Access::Signed)
+        && actor.is_err()
+    {
+        return Err(actor
+            .err()
+            .map_or(Refused::said(401, "No token"), Refused::Domain));
     }
     let body = body(&request, payload, world.settings.body_limit).await?;
     let hinted = || {

@@ -41,7 +41,13 @@ impl Conn {
         detail: Detail,
     ) -> Rc<Self> {
         let joined = Rc::new(RefCell::default());
-        let outlet = Outlet::new(socket.clone(), actor.user_id, voice, detail, Rc::clone(&joined));
+        let outlet = Outlet::new(
+            socket.clone(),
+            actor.user_id,
+            voice,
+            detail,
+            Rc::clone(&joined),
+        );
         Rc::new(Self {
             world,
             socket,

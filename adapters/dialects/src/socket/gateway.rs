@@ -91,13 +91,7 @@ pub(super) fn claimed(world: &World, actor: &Actor) -> Option<&'static dyn Voice
 /// The token of a handshake: in `auth`, in the header, or in the query.
 fn token(handshake: &Handshake, auth: &Value) -> Option<String> {
     let in_auth = auth.get("token").and_then(Value::as_str);
-    let in_header = || {
-        handshake
-            .headers
-            .get(header::AUTHORIZATION)?
-            .to_str()
-            .ok()
-    };
+    let in_header = || handshake.headers.get(header::AUTHORIZATION)?.to_str().ok();
     let in_query = || {
         let mut query = handshake.query.iter();
         query

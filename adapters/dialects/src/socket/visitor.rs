@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use connexus_application::hub::{Connection, GuestRegistration, Outlet, Registration, Worker};
 use connexus_application::hub::{CloseReason, Delivery, Detail};
+use connexus_application::hub::{Connection, GuestRegistration, Outlet, Registration, Worker};
 use connexus_application::{Actor, Connexus};
 use connexus_domain::ports::{LimitClass, Subject};
 use connexus_domain::{AuthFailure, Error, Result};
@@ -33,11 +33,14 @@ pub struct Visitor {
 
 enum State {
     /// Nobody knows who it is.
-    Unknown(Option<GuestRegistration>),
+    Unknown { _guest: Option<GuestRegistration> },
     /// The handshake has said it; not attached yet.
     Proven(Box<Actor>),
     /// Attached.
-    Known(Rc<Conn>, Registration),
+    Known {
+        conn: Rc<Conn>,
+        _registration: Registration,
+    },
     /// It was refused, or has gone.
     Over,
 }
@@ -55,7 +58,7 @@ impl Visitor {
             socket,
             address,
             voice,
-            state: State::Unknown(None),
+            state: State::Unknown { _guest: None },
             known: Rc::default(),
         })
     }
@@ -112,7 +115,10 @@ impl Visitor {
         );
         let registration = worker(&app).connect(connection, Rc::clone(&conn.outlet) as Rc<_>);
         self.known.set(true);
-        self.state = State::Known(Rc::clone(&conn), registration);
+        self.state = State::Known {
+            conn: Rc::clone(&conn),
+            _registration: registration,
+        };
         if app.auth.was_ended(&conn.actor) {
             return Err(Error::Unauthenticated(AuthFailure::RevokedSession));
         }
@@ -207,7 +213,8 @@ impl Handler for Visitor {
             return;
         }
         let guest = Rc::new(Guest(self.socket.clone()));
-        self.state = State::Unknown(Some(worker(&self.world.app).welcome(guest)));
+        let guest = Some(worker(&self.world.app).welcome(guest));
+        self.state = State::Unknown { _guest: guest };
         let (known, socket) = (Rc::clone(&self.known), self.socket.clone());
         let patience = self.world.settings.auth_timeout;
         actix_rt::spawn(async move {
@@ -220,11 +227,11 @@ impl Handler for Visitor {
 
     async fn event(&mut self, event: Event) -> Later {
         let conn = match &self.state {
-            State::Unknown(_) | State::Proven(_) => {
+            State::Unknown { .. } | State::Proven(_) => {
                 self.identify(&event).await;
                 return None;
             }
-            State::Known(conn, _) => Rc::clone(conn),
+            State::Known { conn, .. } => Rc::clone(conn),
             State::Over => return None,
         };
         self.decide(&conn, &event).await;
