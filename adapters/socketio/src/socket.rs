@@ -144,7 +144,7 @@ impl Socket {
             Some(id),
             Some(name),
             args,
-            Vec::new(),
+            &[],
         );
         if !self.offer(&packet, Importance::Essential) {
             return Err(AckError::Disconnected);
