@@ -11,17 +11,21 @@
 //!   table, column and id ([`Error::corrupt`](crate::Error::corrupt)), and is never skipped;
 //! - `Internal` and `Unavailable` may come from any method and are not repeated below.
 
+mod blob;
 mod block;
 mod clock;
 mod conversation;
 mod crypto;
 mod limits;
+mod media;
 mod message;
 mod receipt;
+mod scan;
 mod session;
 mod storage;
 mod user;
 
+pub use blob::{BlobKey, BlobRead, BlobStore, ByteStream, Content, Presign, Variant};
 pub use block::BlockRepository;
 pub use clock::{Clock, IdSource};
 pub use conversation::{
@@ -30,8 +34,13 @@ pub use conversation::{
 };
 pub use crypto::{AccessClaims, IssuedRefresh, PasswordHash, PasswordHasher, TokenIssuer};
 pub use limits::{LimitClass, Quota, RateLimiter, Subject};
+pub use media::{
+    IntakeError, IntakeRules, MediaFormat, MediaIntake, MediaKind, Received, ReceivedContent,
+    Refusal, SizeLimits, Upload,
+};
 pub use message::{HistoryRange, MessageRepository, MessageSearch, Snapshot};
 pub use receipt::ReceiptRepository;
+pub use scan::{MalwareScanner, Verdict};
 pub use session::SessionRepository;
 pub use storage::Storage;
 pub use user::{Credentials, NewUser, UserRepository};
