@@ -8,6 +8,7 @@ mod common;
 mod auth;
 mod big;
 mod blocks;
+mod clients;
 mod conversations;
 mod crash;
 mod dialects;
