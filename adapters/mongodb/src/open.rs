@@ -10,6 +10,7 @@ use mongodb::options::{
 use mongodb::{Client, Database};
 
 use crate::error::{InDomain as _, Late, OpenError};
+use crate::orphans::Lifetime;
 
 /// The database when the address names none.
 const DATABASE: &str = "connexus";
@@ -44,7 +45,6 @@ pub(crate) async fn open(url: &str, options: &MongoOptions) -> Result<(Client, D
     let mut client_options = ClientOptions::parse(url)
         .await
         .map_err(|source| Error::internal(OpenError::Address { source }))?;
-    client_options.app_name = Some("connexus".into());
     client_options.max_pool_size = Some(options.max_connections.max(2));
     client_options.connect_timeout = Some(options.connect_timeout);
     client_options.server_selection_timeout = Some(options.selection_timeout);
@@ -60,6 +60,9 @@ pub(crate) async fn open(url: &str, options: &MongoOptions) -> Result<(Client, D
         .default_database
         .clone()
         .unwrap_or_else(|| DATABASE.into());
+    // by which what a killed process leaves open is known
+    let lifetime = Lifetime::of(options.operation_timeout);
+    client_options.app_name = Some(lifetime.app_name(&name));
     let client = Client::with_options(client_options)
         .map_err(|source| Error::internal(OpenError::Address { source }))?;
     let hello = tokio::time::timeout(
