@@ -93,6 +93,18 @@ impl Service {
             .filter(|url| !url.is_empty())
     }
 
+    /// Where its programs are, with the name of this in the environment: some tests start a server of
+    /// their own, since nobody may stop the one that all share.
+    fn programs(self) -> Option<(&'static str, String)> {
+        match self {
+            Self::Postgres => {
+                let bin = postgres::programs()?;
+                Some((postgres::PROGRAMS, bin.to_string_lossy().into_owned()))
+            }
+            Self::Mongodb => None,
+        }
+    }
+
     fn start(self, setup: &Setup) -> Result<State> {
         if compose::answers() {
             return compose::start(self, setup);
@@ -132,6 +144,9 @@ pub fn run(args: &Args) -> Result<()> {
                     None => up(&place, service, *durable)?.url,
                 };
                 println!("export {}='{url}'", service.variable());
+                if let Some((name, value)) = service.programs() {
+                    println!("export {name}='{value}'");
+                }
             }
         }
         Command::Down(selection) => {
@@ -185,8 +200,8 @@ fn note(service: Service, what: &str) {
 pub struct Session {
     place: Place,
     started: Vec<Service>,
-    /// Names of variables, each with an address.
-    pub urls: Vec<(&'static str, String)>,
+    /// Names of variables, each with an address, or with where programs are.
+    pub variables: Vec<(&'static str, String)>,
 }
 
 impl Session {
@@ -195,13 +210,14 @@ impl Session {
         let mut session = Self {
             place: Place::of(workspace),
             started: vec![],
-            urls: vec![],
+            variables: vec![],
         };
         for &service in services {
             let url = session
                 .url(service)
                 .with_context(|| format!("backend {service}: failed"))?;
-            session.urls.push((service.variable(), url));
+            session.variables.push((service.variable(), url));
+            session.variables.extend(service.programs());
         }
         Ok(session)
     }
