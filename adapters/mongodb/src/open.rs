@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bson::{Document, doc};
 use connexus_domain::{Error, Result};
+use mongodb::error::{Error as Driver, ErrorKind};
 use mongodb::options::{
     Acknowledgment, ClientOptions, ReadPreference, SelectionCriteria, WriteConcern,
 };
@@ -42,9 +43,12 @@ impl Default for MongoOptions {
 }
 
 pub(crate) async fn open(url: &str, options: &MongoOptions) -> Result<(Client, Database)> {
-    let mut client_options = ClientOptions::parse(url)
+    // an address of the kind `mongodb+srv` is looked up, which takes a name server
+    let parsing = ClientOptions::parse(url);
+    let mut client_options = tokio::time::timeout(options.operation_timeout, parsing)
         .await
-        .map_err(|source| Error::internal(OpenError::Address { source }))?;
+        .map_err(|elapsed| Error::unavailable(Late::Silent(elapsed)))?
+        .map_err(refusal)?;
     client_options.max_pool_size = Some(options.max_connections.max(2));
     client_options.connect_timeout = Some(options.connect_timeout);
     client_options.server_selection_timeout = Some(options.selection_timeout);
@@ -75,6 +79,13 @@ pub(crate) async fn open(url: &str, options: &MongoOptions) -> Result<(Client, D
     check(&hello)?;
     let database = client.database(&name);
     Ok((client, database))
+}
+
+fn refusal(source: Driver) -> Error {
+    match source.kind.as_ref() {
+        ErrorKind::DnsResolve { .. } => Error::unavailable(source),
+        _ => Error::internal(OpenError::Address { source }),
+    }
 }
 
 /// A majority has it in its journal.
