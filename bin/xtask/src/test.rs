@@ -100,7 +100,7 @@ pub fn run(args: &Args) -> Result<()> {
     header("cargo xtask services up");
     let needed: Vec<Service> = chosen.iter().filter_map(|b| b.service()).collect();
     // what it starts is stopped when it is dropped, so also when a test fails
-    let session = Session::begin(&workspace, &needed)?;
+    let session = Session::begin(&workspace, &needed, false)?;
     let suite = Suite {
         runner: Runner::installed(),
         server,
