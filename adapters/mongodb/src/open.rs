@@ -27,7 +27,7 @@ pub struct MongoOptions {
     pub connect_timeout: Duration,
     /// How long to wait for a primary.
     pub selection_timeout: Duration,
-    /// How long one call may take, with all its attempts.
+    /// How long one call may take, with all its attempts; one attempt may take three fifths of it.
     pub operation_timeout: Duration,
 }
 

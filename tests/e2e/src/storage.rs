@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::Path;
 use std::thread;
+use std::time::Duration;
 
 use mongodb::Client;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -12,6 +13,7 @@ use crate::gate::Gate;
 
 const POSTGRES: &str = "CONNEXUS_TEST_POSTGRES_URL";
 const MONGODB: &str = "CONNEXUS_TEST_MONGODB_URL";
+const DROP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A database, removed when dropped.
 pub(crate) struct Storage {
@@ -163,9 +165,12 @@ async fn drop_postgres(server: String, name: String) {
     let _ = execute(&server, statement).await;
 }
 
+/// Waits for a moment only: a server that was killed may have left a transaction open, for whose end the
+/// database waits.
 async fn drop_mongodb(server: String, name: String) {
     if let Ok(client) = Client::with_uri_str(server).await {
-        let _ = client.database(&name).drop().await;
+        let database = client.database(&name);
+        let _ = tokio::time::timeout(DROP_TIMEOUT, database.drop()).await;
     }
 }
 
