@@ -13,6 +13,7 @@ mod indexes;
 mod message;
 mod migrate;
 mod open;
+mod orphans;
 #[cfg(test)]
 mod plans;
 mod query;

@@ -13,7 +13,7 @@ use crate::tidy;
 use crate::workspace::Workspace;
 
 use count::Counts;
-use run::{Runner, Scope, Suite, build, doctests, step};
+use run::{Runner, SERVER, Scope, Suite, build, doctests, step};
 
 /// The package of the black-box tests.
 const BLACK_BOX: &str = "connexus-e2e";
@@ -90,6 +90,9 @@ pub fn run(args: &Args) -> Result<()> {
         "-D",
         "warnings",
     ])?;
+    for backend in all {
+        alone(*backend)?;
+    }
     header("cargo xtask tidy");
     tidy::check(&workspace)?;
 
@@ -97,13 +100,13 @@ pub fn run(args: &Args) -> Result<()> {
     header("cargo xtask services up");
     let needed: Vec<Service> = chosen.iter().filter_map(|b| b.service()).collect();
     // what it starts is stopped when it is dropped, so also when a test fails
-    let session = Session::begin(&workspace, &needed)?;
+    let session = Session::begin(&workspace, &needed, false)?;
     let suite = Suite {
         runner: Runner::installed(),
         server,
         left_out,
         workspace,
-        environment: session.urls.clone(),
+        environment: session.variables.clone(),
     };
     let mut passed = Vec::new();
     let mut contracts = Counts::default();
@@ -136,6 +139,23 @@ pub fn run(args: &Args) -> Result<()> {
         println!("{}", subset(&chosen, &suite.left_out));
     }
     Ok(())
+}
+
+/// Checks a server that has one backend: what it needs must not come from another one.
+fn alone(backend: Backend) -> Result<()> {
+    println!("\nthe server with the backend {backend} alone:");
+    step(&[
+        "clippy",
+        "--package",
+        SERVER,
+        "--locked",
+        "--no-default-features",
+        "--features",
+        &backend.to_string(),
+        "--",
+        "-D",
+        "warnings",
+    ])
 }
 
 /// What ran on a backend. Nothing having run is a failure: a test command that passes by skipping says

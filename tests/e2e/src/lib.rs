@@ -12,6 +12,7 @@
 mod app;
 mod gate;
 mod http;
+mod outside;
 mod server;
 mod socket;
 mod socketio;
@@ -20,6 +21,7 @@ mod user;
 
 pub use app::TestApp;
 pub use http::{Http, Reply, failing_fields};
+pub use outside::Stored;
 pub use server::{Exit, SECRET, run_to_exit};
 pub use socket::{Frame, Socket, connect, connect_to};
 pub use socketio::{SioEvent, SioSocket, connect_socketio};

@@ -15,6 +15,8 @@ use super::{Service, Setup, note, place, process};
 const VERSIONS: &str = "/usr/lib/postgresql";
 /// Whom the server runs as when we are root, as which it refuses to run.
 const USER: &str = "postgres";
+/// Names the folder of the programs in the environment.
+pub const PROGRAMS: &str = "CONNEXUS_TEST_POSTGRES_BIN";
 
 pub fn start(setup: &Setup) -> Result<State> {
     let bin = installed()?;
@@ -71,6 +73,14 @@ fn options(port: u16, durable: bool) -> Vec<String> {
         options.push("full_page_writes=off".to_owned());
     }
     options
+}
+
+/// The folder of a server's programs: the one that was set from outside, else the newest.
+pub fn programs() -> Option<PathBuf> {
+    std::env::var_os(PROGRAMS)
+        .filter(|bin| !bin.is_empty())
+        .map(PathBuf::from)
+        .or_else(|| newest(Path::new(VERSIONS)))
 }
 
 /// The folder of the newest server's programs; installs one when there is none.
