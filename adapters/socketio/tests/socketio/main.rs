@@ -1,0 +1,6 @@
+//! The server on real connections, as a client sees it.
+
+mod engine;
+mod harness;
+mod limits;
+mod sockets;
