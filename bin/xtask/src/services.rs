@@ -5,10 +5,11 @@
 //! goes to standard error, so that a shell can evaluate what `up` prints.
 
 mod compose;
+pub mod debian;
 mod mongodb;
-mod place;
+pub mod place;
 mod postgres;
-mod process;
+pub mod process;
 mod state;
 mod wire;
 

@@ -8,6 +8,7 @@ use std::fmt;
 use anyhow::{Result, ensure};
 use clap::ValueEnum;
 
+use crate::clients;
 use crate::services::{Service, Session};
 use crate::tidy;
 use crate::workspace::Workspace;
@@ -101,12 +102,15 @@ pub fn run(args: &Args) -> Result<()> {
     let needed: Vec<Service> = chosen.iter().filter_map(|b| b.service()).collect();
     // what it starts is stopped when it is dropped, so also when a test fails
     let session = Session::begin(&workspace, &needed, false)?;
+    header("cargo xtask clients");
+    let mut environment = session.variables.clone();
+    environment.push((clients::VARIABLE, clients::install(&workspace)?));
     let suite = Suite {
         runner: Runner::installed(),
         server,
         left_out,
         workspace,
-        environment: session.variables.clone(),
+        environment,
     };
     let mut passed = Vec::new();
     let mut contracts = Counts::default();
