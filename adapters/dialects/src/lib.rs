@@ -35,7 +35,10 @@ use voice::Voice;
 /// The Socket.IO server of the dialects.
 pub fn socketio(world: &Arc<World>, settings: Settings) -> Arc<Server> {
     let namespace = Arc::new(socket::Gateway::new(Arc::clone(world)));
-    Server::builder(settings).namespace("/", namespace).build()
+    let server = Server::builder(settings).namespace("/", namespace).build();
+    // a world has one server: the first
+    let _ = world.sockets.set(Arc::downgrade(&server));
+    server
 }
 
 /// Mounts the routes and sockets of all enabled dialects, at the root and under each dialect's name.

@@ -30,6 +30,8 @@ pub struct Conn {
     pub(super) voice: Cell<&'static dyn Voice>,
     pub(super) outlet: Rc<Outlet>,
     joined: Rc<RefCell<FxHashSet<ConversationId>>>,
+    /// By what name it has joined them, where the client goes by names.
+    names: RefCell<FxHashMap<String, ConversationId>>,
 }
 
 impl Conn {
@@ -55,6 +57,7 @@ impl Conn {
             voice: Cell::new(voice),
             outlet,
             joined,
+            names: RefCell::default(),
         })
     }
 
@@ -101,9 +104,25 @@ impl Conn {
         }
     }
 
+    /// The same, by the client's name for it.
+    pub fn join_as(&self, name: &str, id: ConversationId) {
+        self.join(id);
+        let mut names = self.names.borrow_mut();
+        if names.len() < JOINED_MAX {
+            names.insert(name.to_owned(), id);
+        }
+    }
+
+    /// What it has joined by this name.
+    pub fn joined_as(&self, name: &str) -> Option<ConversationId> {
+        let id = self.names.borrow().get(name).copied();
+        id.filter(|id| self.has_joined(*id))
+    }
+
     /// And now no more.
     pub fn leave(&self, id: ConversationId) {
         self.joined.borrow_mut().remove(&id);
+        self.names.borrow_mut().retain(|_, known| *known != id);
     }
 
     /// Whether it has joined.
@@ -123,10 +142,19 @@ impl Conn {
 
     /// The same of one conversation that was joined just now.
     pub async fn catch_up_in(&self, id: ConversationId) -> Result<()> {
-        if let Some(missed) = self.app().missed.of_one(&self.actor, id).await? {
-            self.hand_over(missed);
+        let holds = self.outlet.hold(id);
+        let missed = self.app().missed.of_one(&self.actor, id).await;
+        let done = missed.map(|missed| missed.into_iter().for_each(|one| self.hand_over(one)));
+        if holds {
+            self.release();
         }
-        Ok(())
+        done
+    }
+
+    /// Lets go what was kept back while it caught up.
+    pub(super) fn release(&self) {
+        let written = self.outlet.release();
+        self.app().missed.handed(&self.actor, &written);
     }
 
     fn hand_over(&self, missed: Missed) {

@@ -126,7 +126,7 @@ impl Visitor {
         if !voice.only_joined() {
             conn.catch_up().await?;
         }
-        conn.outlet.release();
+        conn.release();
         Ok(())
     }
 
