@@ -12,6 +12,7 @@ pub mod engine;
 mod hub;
 mod namespace;
 mod packet;
+mod recall;
 mod server;
 mod settings;
 mod socket;

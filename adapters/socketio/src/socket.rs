@@ -249,6 +249,11 @@ impl Socket {
         }
     }
 
+    /// Whether the client has no answer to its CONNECT yet. It never becomes true again.
+    pub(crate) fn is_connecting(&self) -> bool {
+        self.inner.phase.load(Ordering::Acquire) == CONNECTING
+    }
+
     /// Whether the server has left and the handler is yet to be told.
     pub(crate) fn is_leaving(&self) -> bool {
         self.inner.phase.load(Ordering::Acquire) == LEAVING

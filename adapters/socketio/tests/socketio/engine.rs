@@ -176,3 +176,14 @@ async fn a_session_is_known_at_its_mount_only() {
     assert_eq!(answer.status(), 400);
     assert_eq!(running.post(&query, "40").await.0, 200);
 }
+
+#[tokio::test]
+async fn a_poll_that_is_given_up_ends_the_session() {
+    let running = start(quick());
+    let query = running.polling().await;
+    let request = running.http.get(running.url(&query));
+    let given_up = request.timeout(Duration::from_millis(100)).send().await;
+    assert!(given_up.is_err());
+    // long before a ping would be missed
+    running.emptied().await;
+}

@@ -9,8 +9,8 @@ use actix_web::{App, HttpServer};
 use async_trait::async_trait;
 use bytes::Bytes;
 use connexus_socketio::{
-    DisconnectReason, Event, Handler, Handshake, Later, Namespace, Refusal, Server, Settings,
-    Socket,
+    DisconnectReason, Event, Handler, Handshake, Importance, Later, Namespace, Packet, Refusal,
+    Server, Settings, Socket,
 };
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
@@ -74,6 +74,25 @@ impl Handler for Joined {
                 let text = "x".repeat(10_000);
                 while self.socket.emit("flood", &(&text,)) {}
             }
+            "offers" => {
+                let packet = Packet::event("/", "offer", &());
+                let mut offered = [0; 3];
+                let all = [
+                    Importance::Fleeting,
+                    Importance::Refreshable,
+                    Importance::Essential,
+                ];
+                for (count, importance) in offered.iter_mut().zip(all) {
+                    // nothing is written meanwhile, and the last one ends the session
+                    while self.socket.offer(&packet, importance) {
+                        *count += 1;
+                    }
+                }
+                self.notes
+                    .lock()
+                    .expect("notes")
+                    .push(format!("{offered:?}"));
+            }
             "leave" => self.socket.disconnect(),
             "close" => self.socket.close(),
             "panic" => panic!("as asked"),
@@ -126,7 +145,7 @@ pub fn start(settings: Settings) -> Running {
             });
             let http = http.workers(2).bind(("127.0.0.1", 0)).expect("a port");
             let address = http.addrs()[0].to_string();
-            let running = http.disable_signals().shutdown_timeout(1).run();
+            let running = http.disable_signals().h1_allow_half_closed(false).run();
             sender
                 .send((address, running.handle()))
                 .expect("the test waits");

@@ -104,6 +104,23 @@ async fn a_slow_reader_is_ended() {
 }
 
 #[tokio::test]
+async fn what_matters_less_is_dropped_first() {
+    let settings = Settings {
+        queue: QueueLimits {
+            packets: 16,
+            bytes: 100_000,
+        },
+        ..quick()
+    };
+    let running = start(settings);
+    let query = running.polling().await;
+    running.post(&query, "40").await;
+    running.get(&query).await;
+    running.post(&query, "42[\"offers\"]").await;
+    assert_eq!(running.noted(2).await, ["[8, 4, 4]", "/ slow reader"]);
+}
+
+#[tokio::test]
 async fn origins_are_checked() {
     let settings = Settings {
         origins: vec!["https://good.example".to_owned()],
