@@ -158,3 +158,36 @@ fn chat_id(value: &Value) -> Result<ConversationId> {
         ids::of_value(value).ok_or_else(|| Refused::field("chatId", "must be an id or a chat"))?;
     Ok(ids::parse(id, Entity::Conversation)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_has_a_message_and_a_stack() {
+        let missing = crate::words(&Mern, &Refused::missing(Entity::Conversation));
+        assert_eq!(
+            Mern.error_body(&missing, None),
+            json!({"message": "Chat Not Found", "stack": null})
+        );
+        let fault = Refused::Domain(Error::internal(std::fmt::Error));
+        let fault = crate::words(&Mern, &fault);
+        assert_eq!(
+            Mern.error_body(&fault, Some("where it was")),
+            json!({"message": "Internal server error", "stack": "where it was"})
+        );
+    }
+
+    #[test]
+    fn wrong_fields_are_named_in_one_line() {
+        let wrong = Refused::field("body", "must not be empty");
+        let plain = crate::words(&Mern, &wrong);
+        assert_eq!(message(&plain), "content must not be empty");
+        let taken = Refused::Domain(Error::Conflict { field: "email" });
+        let plain = crate::words(&Mern, &taken);
+        assert_eq!(
+            (plain.status, &*message(&plain)),
+            (400, "User already exists")
+        );
+    }
+}
