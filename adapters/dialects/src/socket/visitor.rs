@@ -251,7 +251,7 @@ impl Handler for Visitor {
 
 /// How an event is limited, by what all dialects have in its name.
 fn class_of(name: &str) -> LimitClass {
-    let sends = ["send", "new message", "edit", "delete", "reaction"];
+    let sends = ["send", "edit", "delete", "reaction"];
     if sends.iter().any(|word| name.contains(word)) {
         LimitClass::Send
     } else {
