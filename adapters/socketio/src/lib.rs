@@ -24,3 +24,8 @@ pub use packet::{Importance, Packet};
 pub use server::{Builder, Server};
 pub use settings::{QueueLimits, Settings};
 pub use socket::Socket;
+
+/// The README's code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
