@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use connexus_application::messages::SendMessage;
-use connexus_domain::{Entity, Limit, Message, MessageId, MessageKind, Seq, Timestamp};
+use connexus_domain::{
+    Entity, Limit, Message, MessageBody, MessageId, MessageKind, Seq, Timestamp,
+};
 use garde::Validate;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -85,13 +87,17 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// Where to, and what.
+    /// Where to, and what. What cannot be sent is refused before its room is opened for it.
     pub fn checked(self) -> Result<(Place, SendMessage)> {
+        MessageBody::parse(&self.content)?;
         let kind = match self.message_type.as_deref() {
             None | Some("") => None,
-            Some(word) => Some(MessageKind::parse(word).ok_or_else(|| {
-                Refused::field("messageType", "must be text, image, video, audio or file")
-            })?),
+            Some(word) => {
+                let kind = MessageKind::parse(word).filter(|kind| *kind != MessageKind::System);
+                Some(kind.ok_or_else(|| {
+                    Refused::field("messageType", "must be text, image, video, audio or file")
+                })?)
+            }
         };
         let input = SendMessage {
             body: Some(self.content),
@@ -137,15 +143,15 @@ struct Edit {
     content: String,
 }
 
-fn is_editable(message: &Message, now: Timestamp) -> bool {
-    now.since(message.created_at) <= EDITABLE
+fn is_editable(sent: Timestamp, now: Timestamp) -> bool {
+    now.since(sent) <= EDITABLE
 }
 
 pub async fn edit(call: Call) -> Answer {
     let message = own(&call, "You can only edit your own messages").await?;
     let Edit { content } = call.fields()?;
     let (app, actor) = (call.app(), call.actor()?);
-    if !is_editable(&message, app.now()) {
+    if !is_editable(message.created_at, app.now()) {
         let denial = "Messages can only be edited within 24 hours";
         return Err(Refused::said(403, denial));
     }
@@ -196,4 +202,19 @@ pub async fn react(call: Call) -> Answer {
         "Reaction added successfully"
     };
     whole(&call, 200, said, &message).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_may_be_changed_for_a_day() {
+        const DAY: i64 = 24 * 60 * 60 * 1_000;
+        let sent = Timestamp::from_millis(1_795_000_000_123);
+        let later = |millis| Timestamp::from_millis(sent.as_millis() + millis);
+        assert!(is_editable(sent, sent));
+        assert!(is_editable(sent, later(DAY)));
+        assert!(!is_editable(sent, later(DAY + 1)));
+    }
 }

@@ -7,6 +7,7 @@ use actix_web::http::header;
 use async_trait::async_trait;
 use connexus_application::Actor;
 use connexus_domain::ports::{LimitClass, Subject};
+use connexus_domain::{AuthFailure, Error};
 use connexus_socketio::{Handler, Handshake, Namespace, Refusal, Socket};
 use serde_json::{Value, json};
 
@@ -56,7 +57,8 @@ impl Namespace for Gateway {
         }
         let Some(token) = token(&handshake, &auth) else {
             if named.is_some_and(|voice| voice.greeting() == Greeting::Handshake) {
-                return Err(refusal(fallback, &Refused::said(401, "No token provided")));
+                let missing = Error::Unauthenticated(AuthFailure::Missing);
+                return Err(refusal(fallback, &missing.into()));
             }
             return Ok(Visitor::unknown(world, socket, address, named));
         };
