@@ -159,12 +159,11 @@ pub async fn archive(call: Call) -> Answer {
     let Archive { archived } = call.fields()?;
     let (id, actor) = (conversation(&call)?, call.actor()?);
     let conversations = &call.app().conversations;
-    let archived = match archived {
-        Some(archived) => archived,
-        None => {
-            let view = conversations.get(actor, id).await?;
-            !view.summary.me.preferences.archived
-        }
+    let archived = if let Some(archived) = archived {
+        archived
+    } else {
+        let view = conversations.get(actor, id).await?;
+        !view.summary.me.preferences.archived
     };
     let patch = PreferencesPatch {
         archived: Some(archived),

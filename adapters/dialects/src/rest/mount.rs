@@ -180,7 +180,6 @@ async fn answer(
     }
     (owned.route.handler)(Call {
         world: Arc::clone(world),
-        dialect,
         // a route that several have says nothing about who asks, unless its path or body does
         claim: (decided.is_some() || fitting.len() == 1).then_some(dialect),
         actor,

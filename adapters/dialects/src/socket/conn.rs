@@ -28,6 +28,7 @@ pub struct Conn {
     /// Whose it is.
     pub actor: Actor,
     pub(super) voice: Cell<&'static dyn Voice>,
+    settled: Cell<bool>,
     pub(super) outlet: Rc<Outlet>,
     joined: Rc<RefCell<FxHashSet<ConversationId>>>,
     /// By what name it has joined them, where the client goes by names.
@@ -55,6 +56,7 @@ impl Conn {
             socket,
             actor,
             voice: Cell::new(voice),
+            settled: Cell::new(false),
             outlet,
             joined,
             names: RefCell::default(),
@@ -128,6 +130,33 @@ impl Conn {
     /// Whether it has joined.
     pub fn has_joined(&self, id: ConversationId) -> bool {
         self.joined.borrow().contains(&id)
+    }
+
+    /// Whether it has been greeted in some dialect.
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled.get()
+    }
+
+    /// Greets the socket in its dialect and hands over what it has missed; once.
+    pub(super) async fn settle(self: &Rc<Self>) -> Result<()> {
+        if self.settled.replace(true) {
+            return Ok(());
+        }
+        let voice = self.voice();
+        voice.connected(Rc::clone(self)).await;
+        if !voice.only_joined() {
+            self.catch_up().await?;
+        }
+        self.release();
+        Ok(())
+    }
+
+    /// The same; when the database is away, the socket is to come back.
+    pub(super) async fn settle_or_close(self: &Rc<Self>) {
+        if let Err(error) = self.settle().await {
+            Refused::Domain(error).log();
+            self.socket.close();
+        }
     }
 
     /// Hands over what none of the user's connections was handed, and remembers that it was.

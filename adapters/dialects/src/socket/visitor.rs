@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use connexus_application::hub::{CloseReason, Delivery, Detail};
@@ -19,6 +20,9 @@ use crate::dialect::Dialect;
 use crate::refused::Refused;
 use crate::voice::Voice;
 use crate::world::World;
+
+/// How long a socket that may speak any dialect is waited for to say something.
+const UNDECIDED_FOR: Duration = Duration::from_millis(700);
 
 pub struct Visitor {
     world: Arc<World>,
@@ -122,11 +126,14 @@ impl Visitor {
         if app.auth.was_ended(&conn.actor) {
             return Err(Error::Unauthenticated(AuthFailure::RevokedSession));
         }
-        voice.connected(Rc::clone(&conn)).await;
-        if !voice.only_joined() {
-            conn.catch_up().await?;
+        if self.voice.is_some() {
+            return conn.settle().await;
         }
-        conn.release();
+        // its first event decides; if there is none, the first dialect is as good as any
+        actix_rt::spawn(async move {
+            tokio::time::sleep(UNDECIDED_FOR).await;
+            conn.settle_or_close().await;
+        });
         Ok(())
     }
 
@@ -191,12 +198,13 @@ impl Visitor {
         let (Some(owner), None) = (owners.next(), owners.next()) else {
             return;
         };
-        let before = conn.voice().dialect();
         drop(owners);
         self.voice = Some(owner);
-        if owner.dialect() != before {
+        if owner.dialect() != conn.voice().dialect() {
             conn.speak(owner);
-            owner.connected(Rc::clone(conn)).await;
+            if conn.is_settled() {
+                owner.connected(Rc::clone(conn)).await;
+            }
         }
     }
 }
@@ -235,6 +243,7 @@ impl Handler for Visitor {
             State::Over => return None,
         };
         self.decide(&conn, &event).await;
+        conn.settle_or_close().await;
         let subject = Subject::User(conn.actor.user_id);
         if let Err(error) = self.world.count(class_of(&event.name), subject) {
             conn.complain(&error.into());

@@ -1,6 +1,6 @@
 //! One world: what is done in one dialect is told in all the others and in the native API, each in its words.
 
-use connexus_e2e::{SioSocket, Socket, TestApp, User, unique};
+use connexus_e2e::{SioSocket, Socket, TestApp, User, connect_socketio, unique};
 use serde_json::{Value, json};
 
 use super::Person;
@@ -407,4 +407,52 @@ async fn a_direct_message_crosses_every_border() {
             other.hears(name, &text).await;
         }
     }
+}
+
+/// At the root, a login that several dialects have says nothing about which one it was; the socket's first
+/// event does, and what was missed comes in its words.
+#[tokio::test]
+async fn the_first_event_decides_where_the_token_does_not() {
+    let app = TestApp::shared().await;
+    let rooms = Person::register(&app, "rooms", "undecided").await;
+    let friend = Person::register(&app, "connexus", "friend").await;
+    let login = json!({"email": rooms.email, "password": super::PASSWORD});
+    let answer = app
+        .anonymous()
+        .post("/api/auth/login", login)
+        .await
+        .expect(200);
+    let token = &answer["data"]["token"];
+    let address = app.address();
+    let connect = || connect_socketio(&address, "/socket.io/", json!({"token": token}));
+    let slug = unique("undecided");
+    let mut socket = connect().await.unwrap();
+    socket.emit("join-room", json!({"room": slug})).await;
+    let joined = socket.until(|event| event.name == "joined-room").await;
+    let names: Vec<&str> = joined.iter().map(|event| event.name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["online-users", "joined-room"],
+        "one greeting, in its own words"
+    );
+    drop(socket);
+    friend
+        .post(&format!("/v1/rooms/{slug}/join"), json!({}))
+        .await
+        .expect(200);
+    let room = friend.get("/v1/conversations").await.expect(200)["items"][0]["id"].clone();
+    let path = format!("/v1/conversations/{}/messages", room.as_str().unwrap());
+    friend
+        .post(&path, json!({"body": "while you were away"}))
+        .await
+        .expect(201);
+    let mut socket = connect().await.unwrap();
+    socket.emit("join-room", json!({"room": slug})).await;
+    assert_eq!(
+        socket.expect("new-message").await["content"],
+        "while you were away"
+    );
+    // a silent one is greeted in the first dialect
+    let mut silent = connect().await.unwrap();
+    silent.expect("current_online_users").await;
 }
