@@ -182,19 +182,19 @@ async function restart() {
   for (const client of clients) client.disconnect();
 }
 
-// The echo server of connexus-socketio: binary both ways, over every transport.
+// A server that echoes `echo`, and acknowledges `ack` with its arguments: binary both ways.
 async function binary() {
   const bytes = Buffer.from([0, 1, 2, 250, 251, 255]);
   for (const options of Object.values(transports)) {
     const client = io(base, { forceNew: true, ...options });
     await once(client, "connect");
-    const back = new Promise((resolve) => client.once("message-back", (...args) => resolve(args)));
-    client.emit("message", 1, "two", { three: [bytes, true] });
+    const back = new Promise((resolve) => client.once("echo", (...args) => resolve(args)));
+    client.emit("echo", 1, "two", { three: [bytes, true] });
     const [one, two, { three }] = await back;
     assert.deepEqual([one, two, three[1]], [1, "two", true]);
     assert.deepEqual(Buffer.from(three[0]), bytes);
     const acked = await new Promise((resolve) =>
-      client.emit("message-with-ack", bytes, "x", (...args) => resolve(args)),
+      client.emit("ack", bytes, "x", (...args) => resolve(args)),
     );
     assert.deepEqual(Buffer.from(acked[0]), bytes);
     assert.equal(acked[1], "x");
