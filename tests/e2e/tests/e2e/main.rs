@@ -5,6 +5,7 @@
 
 mod common;
 
+mod asyncapi;
 mod auth;
 mod big;
 mod blocks;
