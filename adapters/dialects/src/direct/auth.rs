@@ -40,15 +40,16 @@ struct Refresh {
 }
 
 #[derive(Deserialize, Validate)]
-#[serde(rename_all = "camelCase")]
 struct NewPassword {
     #[garde(skip)]
-    current_password: String,
+    #[serde(rename = "currentPassword")]
+    current: String,
     #[garde(skip)]
-    new_password: String,
+    #[serde(rename = "newPassword")]
+    new: String,
     #[garde(skip)]
-    #[serde(default)]
-    confirm_password: Option<String>,
+    #[serde(default, rename = "confirmPassword")]
+    confirmed: Option<String>,
 }
 
 pub async fn register(call: Call) -> Answer {
@@ -125,17 +126,15 @@ pub async fn logout(call: Call) -> Answer {
 /// A wrong password is a 400: these clients take a 401 for a token that is to be refreshed.
 pub async fn change_password(call: Call) -> Answer {
     let NewPassword {
-        current_password,
-        new_password,
-        confirm_password,
+        current,
+        new,
+        confirmed,
     } = call.fields()?;
-    if confirm_password.is_some_and(|confirmed| confirmed != new_password) {
+    if confirmed.is_some_and(|confirmed| confirmed != new) {
         return Err(unlike());
     }
     let auth = &call.app().auth;
-    let changed = auth
-        .change_password(call.actor()?, &current_password, &new_password)
-        .await;
+    let changed = auth.change_password(call.actor()?, &current, &new).await;
     match changed {
         Err(Error::Unauthenticated(AuthFailure::Credentials)) => {
             Err(Refused::said(400, "Current password is incorrect"))

@@ -1,9 +1,11 @@
 //! Chats and their histories.
 
+use std::sync::Arc;
+
 use connexus_application::Actor;
 use connexus_application::conversations::ConversationView;
 use connexus_application::users::Profile;
-use connexus_domain::{Limit, Page, Seq};
+use connexus_domain::{Limit, Message, Page, Seq, User};
 use connexus_wire::text::Id;
 use connexus_wire::time::Time;
 use futures_util::future::try_join_all;
@@ -41,17 +43,16 @@ pub async fn list(call: Call) -> Answer {
 async fn chat(call: &Call, actor: &Actor, view: &ConversationView, me: &Profile) -> Result<Value> {
     let summary = &view.summary;
     let conversation = &summary.conversation;
-    let participants: Value = match &view.peer {
-        Some(peer) => json!([shapes::profile(me), shapes::profile(peer)]),
-        None => {
-            let scene = call.app().scenes.of(actor, conversation.id).await?;
-            let members = scene.members.iter().filter_map(|id| scene.user(*id));
-            let shape = |user: &std::sync::Arc<connexus_domain::User>| {
-                let (presence, last_seen) = call.app().presence.shown(user);
-                shapes::user(user, presence, last_seen)
-            };
-            members.map(shape).collect()
-        }
+    let participants: Value = if let Some(peer) = &view.peer {
+        json!([shapes::profile(me), shapes::profile(peer)])
+    } else {
+        let scene = call.app().scenes.of(actor, conversation.id).await?;
+        let members = scene.members.iter().filter_map(|id| scene.user(*id));
+        let shape = |user: &Arc<User>| {
+            let (presence, last_seen) = call.app().presence.shown(user);
+            shapes::user(user, presence, last_seen)
+        };
+        members.map(shape).collect()
     };
     let group = shapes::is_group(conversation);
     Ok(json!({
@@ -101,7 +102,7 @@ pub async fn conversation(call: Call) -> Answer {
         let skip = paging::skipped(Some(number), limit);
         let page = paging::history(app, actor, id, skip, limit).await?;
         let mut live = page.messages;
-        live.retain(connexus_domain::Message::is_live);
+        live.retain(Message::is_live);
         shapes = messages::shaped(app, actor, &view, &live).await?;
         (total, more, chat_id) = (page.total, page.more, Some(Id::from(id)));
     }

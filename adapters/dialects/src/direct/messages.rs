@@ -6,7 +6,8 @@ use connexus_application::conversations::ConversationView;
 use connexus_application::messages::{SearchMessages, SendMessage};
 use connexus_application::{Actor, Connexus};
 use connexus_domain::{
-    ConversationId, Entity, Limit, Message, MessageId, MessageKind, Receipt, Seq, UserId,
+    ConversationId, Entity, Error, Limit, Message, MessageBody, MessageId, MessageKind, Receipt,
+    Seq, UserId,
 };
 use connexus_wire::text::Id;
 use connexus_wire::time::Time;
@@ -49,10 +50,8 @@ impl Outgoing {
         app: &Connexus,
         actor: &Actor,
     ) -> Result<(ConversationId, SendMessage)> {
-        if self.content.trim().is_empty() {
-            // before a chat is opened for nothing
-            return Err(Refused::field("content", "must not be empty"));
-        }
+        // before a chat is opened for nothing
+        MessageBody::parse(&self.content)?;
         let kind = match self.message_type.as_deref() {
             None | Some("") => None,
             Some(word) => Some(
@@ -287,13 +286,12 @@ pub async fn chat_of(app: &Connexus, actor: &Actor, id: &str) -> Result<Option<C
     if let Some(view) = app.conversations.find_direct(actor, user).await? {
         return Ok(Some(view));
     }
-    let missing = match place::find(app, actor, Target::User(user)).await {
-        Ok(_) => return Ok(None),
-        Err(missing) => missing,
+    let Err(missing) = place::find(app, actor, Target::User(user)).await else {
+        return Ok(None);
     };
     let id: ConversationId = ids::parse(id, Entity::Conversation)?;
     match app.conversations.get(actor, id).await {
-        Err(connexus_domain::Error::NotFound(_)) => Err(missing),
+        Err(Error::NotFound(_)) => Err(missing),
         other => Ok(Some(other?)),
     }
 }

@@ -80,7 +80,7 @@ async fn act(conn: &Conn, name: &str, payload: Value) -> Result<Value> {
             Ok(json!({"chatId": Id::from(id)}))
         }
         "typing" => {
-            let Typing {
+            let Writing {
                 to,
                 chat_id,
                 is_typing,
@@ -127,7 +127,7 @@ async fn authenticate_again(conn: &Conn, payload: &Value) -> Result<Value> {
 
 #[derive(Deserialize, Validate)]
 #[serde(rename_all = "camelCase")]
-struct Typing {
+struct Writing {
     #[garde(skip)]
     #[serde(default)]
     to: Option<Value>,
@@ -180,6 +180,9 @@ async fn read_up_to(conn: &Conn, payload: Value) -> Result<(ConversationId, Seq)
 }
 
 fn read<T: DeserializeOwned + Validate<Context = ()>>(payload: Value) -> Result<T> {
+    if !payload.is_object() {
+        return Err(Refused::said(400, "The payload must be an object"));
+    }
     Ok(fields::of_value(payload)?)
 }
 

@@ -2,7 +2,7 @@
 
 use connexus_application::messages::SendMessage;
 use connexus_domain::ports::HistoryRange;
-use connexus_domain::{Entity, Limit, Message, Receipt, UserId};
+use connexus_domain::{Entity, Limit, Message, MessageBody, Receipt, UserId};
 use connexus_wire::text::Id;
 use connexus_wire::time::Time;
 use garde::Validate;
@@ -32,10 +32,8 @@ pub async fn send(call: Call) -> Answer {
         receiver_id,
         message,
     } = call.fields()?;
-    if message.trim().is_empty() {
-        // before a conversation is opened for nothing
-        return Err(Refused::field("message", "must not be empty"));
-    }
+    // before a conversation is opened for nothing
+    MessageBody::parse(&message)?;
     if message.chars().count() > MESSAGE_MAX {
         let reason = format!("must have at most {MESSAGE_MAX} characters");
         return Err(Refused::field("message", reason));
