@@ -7,6 +7,8 @@
 mod connexus;
 mod dialect;
 mod direct;
+#[cfg(test)]
+mod docs_tests;
 mod ids;
 mod mern;
 mod paging;
