@@ -1,4 +1,4 @@
-//! `cargo xtask services`: real database servers for tests and for developers.
+//! `cargo xtask services`: real servers for tests and for developers.
 //!
 //! A server is taken from the first of these that there is: the address in the environment, a container
 //! engine, a process of our own on a random port of loopback, with its data in the target directory. Progress
@@ -10,6 +10,7 @@ mod mongodb;
 pub mod place;
 mod postgres;
 pub mod process;
+mod s3;
 mod state;
 mod wire;
 
@@ -68,6 +69,7 @@ impl Selection {
 pub enum Service {
     Postgres,
     Mongodb,
+    S3,
 }
 
 impl Service {
@@ -76,6 +78,7 @@ impl Service {
         match self {
             Self::Postgres => "CONNEXUS_TEST_POSTGRES_URL",
             Self::Mongodb => "CONNEXUS_TEST_MONGODB_URL",
+            Self::S3 => "CONNEXUS_TEST_S3_URL",
         }
     }
 
@@ -84,6 +87,7 @@ impl Service {
         match self {
             Self::Postgres => "postgres",
             Self::Mongodb => "mongodb",
+            Self::S3 => "s3",
         }
     }
 
@@ -102,17 +106,19 @@ impl Service {
                 let bin = postgres::programs()?;
                 Some((postgres::PROGRAMS, bin.to_string_lossy().into_owned()))
             }
-            Self::Mongodb => None,
+            Self::Mongodb | Self::S3 => None,
         }
     }
 
     fn start(self, setup: &Setup) -> Result<State> {
-        if compose::answers() {
+        // compose.yaml is for those who run the server, and has databases alone
+        if self != Self::S3 && compose::answers() {
             return compose::start(self, setup);
         }
         match self {
             Self::Postgres => postgres::start(setup),
             Self::Mongodb => mongodb::start(setup),
+            Self::S3 => s3::start(setup),
         }
     }
 }

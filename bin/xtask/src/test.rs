@@ -99,7 +99,9 @@ pub fn run(args: &Args) -> Result<()> {
 
     let server = build(&workspace)?;
     header("cargo xtask services up");
-    let needed: Vec<Service> = chosen.iter().filter_map(|b| b.service()).collect();
+    let mut needed: Vec<Service> = chosen.iter().filter_map(|b| b.service()).collect();
+    // where files are kept does not depend on the database
+    needed.push(Service::S3);
     // what it starts is stopped when it is dropped, so also when a test fails
     let session = Session::begin(&workspace, &needed, false)?;
     header("cargo xtask clients");

@@ -11,7 +11,9 @@ use futures_util::StreamExt as _;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
 use object_store::signer::{HeaderName, HeaderValue, Method, SignedUrlOptions, Signer as _};
-use object_store::{BackoffConfig, ClientOptions, ObjectStore as _, RetryConfig};
+use object_store::{
+    BackoffConfig, ClientOptions, ObjectStore as _, ObjectStoreExt as _, RetryConfig,
+};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Body, Client, StatusCode, redirect};
 use secrecy::ExposeSecret as _;
@@ -205,6 +207,8 @@ impl BlobStore for S3Blobs {
     /// Needs the right to list the bucket, which tells a missing bucket from a missing blob.
     async fn ping(&self) -> Result<()> {
         let nowhere = self.prefix.clone().join("ping");
+        // refused keys are told by this request, a missing bucket by the next
+        error::present(self.store.head(&nowhere).await)?;
         match self.store.list(Some(&nowhere)).next().await {
             Some(Err(error)) => Err(error::domain(error)),
             _ => Ok(()),
