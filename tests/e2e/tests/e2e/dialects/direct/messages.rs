@@ -160,6 +160,27 @@ async fn what_sending_refuses() {
 }
 
 #[tokio::test]
+async fn who_is_blocked_is_not_written_to() {
+    // POST "/api/messages/send", send_message, typing
+    let app = TestApp::shared().await;
+    let [ann, bob] = people(&app, ["ann", "bob"]).await;
+    send(&ann, &bob, "before").await;
+    let path = format!("/v1/users/me/blocks/{}", bob.id);
+    ann.put(&path, Value::Null).await.expect(204);
+    let text = "You cannot write to this user";
+    let body = json!({"to": ann.id, "content": "after", "isTyping": true});
+    let refused = bob.post("/direct/api/messages/send", body.clone()).await;
+    let expected = json!({"success": false, "message": text});
+    assert_eq!(refused.expect(403), expected);
+    let mut bobs = bob.socket().await;
+    for name in ["send_message", "typing"] {
+        bobs.emit(name, body.clone()).await;
+        let error = bobs.expect("error").await;
+        assert_eq!(error["message"], text, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_history_opens_no_chat() {
     // GET "/api/messages/conversation/:userId"
     let app = TestApp::shared().await;
