@@ -178,6 +178,8 @@ async fn send(conn: Rc<Conn>, payload: Value, ack: Option<Ack>) -> Later {
     Some(Box::pin(async move {
         let sent = async {
             let sent = ticket?.stored().await?;
+            // this thread has the message to tell by now, and tells it first
+            tokio::task::yield_now().await;
             let answer = json!({"messageId": Id::from(sent.message.id)});
             conn.emit("message-sent", &answer);
             Ok(answer)

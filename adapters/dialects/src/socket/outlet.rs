@@ -124,6 +124,10 @@ impl Outlet {
         let Event::MessageCreated(message) = event else {
             return false;
         };
+        // one's own messages are not among what is caught up with
+        if message.sender_id == self.user {
+            return false;
+        }
         let mut told = self.told.borrow_mut();
         match told.get(&message.conversation_id) {
             Some(upto) if message.seq <= *upto => true,

@@ -162,6 +162,9 @@ async fn nothing_is_lost_or_doubled_while_joining() {
             .await;
         let expected: Vec<String> = (0..20).map(|n| format!("{round}.{n}")).collect();
         assert_eq!(new_messages(&seen), expected);
+        // what is written to a connection that ends in this moment may not arrive
+        bobs.emit("leave-room", json!({"room": room})).await;
+        bobs.expect("left-room").await;
         bobs.disconnect().await;
     }
 }
@@ -183,18 +186,20 @@ async fn who_is_removed_hears_no_more() {
         .expect(204);
     let left = anns.expect("user-left-room").await;
     assert_eq!(left["userId"], bob.id.as_str());
-    anns.emit("leave-room", json!({"room": room})).await;
-    anns.emit("join-room", json!({"room": room})).await;
-    native.say(room, "without bob").await;
-    assert_eq!(anns.expect("new-message").await["content"], "without bob");
     bobs.emit("send-message", json!({"room": room, "content": "and I?"}))
         .await;
     assert_eq!(
         bobs.expect("error").await["message"],
         "You are not a member of this room"
     );
+    anns.emit("leave-room", json!({"room": room})).await;
+    anns.emit("join-room", json!({"room": room})).await;
+    native.say(room, "without bob").await;
+    assert_eq!(anns.expect("new-message").await["content"], "without bob");
     let seen = settled(&mut bobs, &unique("tea")).await;
-    assert!(seen.is_empty(), "{seen:?}");
+    // whether others are here may come at any time
+    let heard = seen.iter().find(|event| !event.name.starts_with("user-on"));
+    assert_eq!(heard, None);
 }
 
 #[tokio::test]
