@@ -120,3 +120,17 @@ async fn online_until_the_last_device_goes() {
     becomes("offline").await;
     drop(silent);
 }
+
+#[tokio::test]
+async fn who_says_too_much_is_told_so() {
+    // error
+    let app = TestApp::with(&[("CONNEXUS__LIMITS__PROFILE", "normal")]).await;
+    let [ann] = people(&app, ["ann"]).await;
+    let mut anns = device(&ann, &ann.token).await;
+    for _ in 0..1_000 {
+        anns.emit("send", json!({})).await;
+    }
+    let error = anns.expect("error").await;
+    let text = "Too many requests, please try again later";
+    assert_eq!(error, json!({"status": "fail", "message": text}));
+}
