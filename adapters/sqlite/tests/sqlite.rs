@@ -135,6 +135,11 @@ async fn a_corrupt_row_is_an_error_that_says_where() {
             "UPDATE messages SET kind = 'text', attachments = x'00'",
             "messages.attachments",
         ),
+        // of a file that is not there
+        (
+            "UPDATE messages SET attachments = zeroblob(16)",
+            "messages.attachments",
+        ),
     ] {
         sqlx::query(sql)
             .execute(&mut outside(&folder).await)

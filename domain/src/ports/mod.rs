@@ -11,10 +11,12 @@
 //!   table, column and id ([`Error::corrupt`](crate::Error::corrupt)), and is never skipped;
 //! - `Internal` and `Unavailable` may come from any method and are not repeated below.
 
+mod attachment;
 mod block;
 mod clock;
 mod conversation;
 mod crypto;
+mod lease;
 mod limits;
 mod message;
 mod receipt;
@@ -22,6 +24,7 @@ mod session;
 mod storage;
 mod user;
 
+pub use attachment::{AttachmentRepository, Depicted};
 pub use block::BlockRepository;
 pub use clock::{Clock, IdSource};
 pub use conversation::{
@@ -29,6 +32,7 @@ pub use conversation::{
     RoleChange, Unread,
 };
 pub use crypto::{AccessClaims, IssuedRefresh, PasswordHash, PasswordHasher, TokenIssuer};
+pub use lease::LeaseRepository;
 pub use limits::{LimitClass, Quota, RateLimiter, Subject};
 pub use message::{HistoryRange, MessageRepository, MessageSearch, Snapshot};
 pub use receipt::ReceiptRepository;
