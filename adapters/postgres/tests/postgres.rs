@@ -173,6 +173,11 @@ async fn a_corrupt_row_is_an_error_that_says_where() {
             "UPDATE messages SET reply_count = 0, attachments = '{NULL}'",
             "messages.attachments",
         ),
+        // of a file that is not there
+        (
+            "UPDATE messages SET attachments = ARRAY[gen_random_uuid()]",
+            "messages.attachments",
+        ),
         (
             "UPDATE messages SET attachments = NULL; \
              ALTER TABLE reactions DISABLE TRIGGER ALL; ALTER TABLE reaction_groups DISABLE TRIGGER ALL; \
