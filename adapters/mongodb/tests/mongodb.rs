@@ -127,6 +127,13 @@ async fn unique_values_have_the_indexes_of_every_backend() {
             "messages",
             &["messages_conversation_seq_key", "messages_client_id_key"],
         ),
+        (
+            "attachments",
+            &[
+                "attachments_avatar_user_key",
+                "attachments_avatar_conversation_key",
+            ],
+        ),
     ] {
         let listed = outside
             .run_command(doc! { "listIndexes": collection })
