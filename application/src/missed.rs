@@ -91,10 +91,18 @@ impl MissedMessages {
     async fn of(&self, actor: &Actor, summary: &ConversationSummary) -> Result<Option<Missed>> {
         let (id, last) = (summary.conversation.id, summary.conversation.last_seq);
         let waiting = &self.context.pending_receipts;
-        let handed = summary
+        let mut handed = summary
             .me
             .delivered_seq
             .max(waiting.delivered_seq(id, actor.user_id));
+        if last > handed {
+            // what was waiting when the summary was read may have been written meanwhile; what neither
+            // waits nor is being written by now is in the database
+            let conversations = self.context.storage.conversations();
+            let found = conversations.find_with_member(id, actor.user_id).await?;
+            let member = found.and_then(|(_, member)| member);
+            handed = handed.max(member.map_or(0, |member| member.delivered_seq));
+        }
         if last <= handed {
             return Ok(None);
         }

@@ -24,10 +24,14 @@ pub(crate) struct Pending {
     urgent: Notify,
 }
 
+type Marks = HashMap<(ConversationId, UserId), Mark>;
+
 #[derive(Default)]
 struct Gathered {
-    marks: HashMap<(ConversationId, UserId), Mark>,
+    marks: Marks,
     waiting: Vec<Waiting>,
+    /// What is being written: it is neither waiting nor in the database yet.
+    writing: Arc<Marks>,
 }
 
 #[derive(Default)]
@@ -88,11 +92,15 @@ impl Pending {
         answer
     }
 
-    /// The highest message that was handed over and is not written yet; 0 when none is.
+    /// The highest message that was handed over and is not known to be written yet; 0 when none is.
     pub fn delivered_seq(&self, conversation_id: ConversationId, user_id: UserId) -> Seq {
         let gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
-        let mark = gathered.marks.get(&(conversation_id, user_id));
-        mark.map_or(0, |mark| mark.delivered.max(mark.read))
+        let key = (conversation_id, user_id);
+        let marks = [gathered.marks.get(&key), gathered.writing.get(&key)];
+        let seqs = marks.into_iter().flatten();
+        seqs.map(|mark| mark.delivered.max(mark.read))
+            .max()
+            .unwrap_or(0)
     }
 
     /// How many watermarks wait.
@@ -101,12 +109,22 @@ impl Pending {
         gathered.marks.len()
     }
 
-    fn take(&self) -> Gathered {
-        std::mem::take(&mut *self.gathered.lock().unwrap_or_else(PoisonError::into_inner))
+    /// What is to be written now, until [`written`](Self::written) or [`put_back`](Self::put_back).
+    fn take(&self) -> (Arc<Marks>, Vec<Waiting>) {
+        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        gathered.writing = Arc::new(std::mem::take(&mut gathered.marks));
+        let waiting = std::mem::take(&mut gathered.waiting);
+        (Arc::clone(&gathered.writing), waiting)
+    }
+
+    /// What was taken is in the database.
+    fn written(&self) {
+        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        gathered.writing = Arc::default();
     }
 
     /// Puts back what could not be written.
-    fn put_back(&self, marks: HashMap<(ConversationId, UserId), Mark>) {
+    fn put_back(&self, marks: &Marks) {
         /// With the database gone for long, forgetting a delivered mark costs a status, no message.
         const MOST: usize = 1_000_000;
         let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
@@ -114,13 +132,14 @@ impl Pending {
             if gathered.marks.len() >= MOST {
                 break;
             }
-            let mark = gathered.marks.entry(key).or_default();
+            let mark = gathered.marks.entry(*key).or_default();
             mark.delivered = mark.delivered.max(old.delivered);
             mark.read = mark.read.max(old.read);
-            mark.senders.extend(old.senders);
+            mark.senders.extend_from_slice(&old.senders);
             mark.senders.sort_unstable();
             mark.senders.dedup();
         }
+        gathered.writing = Arc::default();
     }
 }
 
@@ -149,7 +168,7 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
 }
 
 async fn flush(context: &Context) -> bool {
-    let Gathered { marks, waiting } = context.pending_receipts.take();
+    let (marks, waiting) = context.pending_receipts.take();
     if marks.is_empty() {
         return true;
     }
@@ -171,6 +190,7 @@ async fn flush(context: &Context) -> bool {
         .await
     {
         Ok(moved) => {
+            context.pending_receipts.written();
             let moved: HashMap<_, _> = moved
                 .into_iter()
                 .map(|r| ((r.conversation_id, r.user_id), r))
@@ -195,7 +215,7 @@ async fn flush(context: &Context) -> bool {
             for wait in waiting {
                 drop(wait.reply.send(Err(error.clone())));
             }
-            context.pending_receipts.put_back(marks);
+            context.pending_receipts.put_back(&marks);
             false
         }
     }

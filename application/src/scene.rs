@@ -206,7 +206,10 @@ impl Context {
             return;
         }
         match self.scene(delivery.event(), detail).await {
-            Ok(scene) => self.hub.publish(delivery.in_scene(Arc::new(scene))),
+            Ok(scene) => {
+                let delivery = delivery.in_scene(Arc::new(scene)).at(self.now());
+                self.hub.publish(delivery);
+            }
             // connections that want a scene come back for what they cannot be told now
             Err(error) => {
                 tracing::warn!(%error, "an event is told without its scene");

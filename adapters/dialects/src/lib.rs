@@ -7,6 +7,8 @@
 mod connexus;
 mod dialect;
 mod direct;
+#[cfg(test)]
+mod docs_tests;
 mod ids;
 mod mern;
 mod paging;
@@ -35,7 +37,10 @@ use voice::Voice;
 /// The Socket.IO server of the dialects.
 pub fn socketio(world: &Arc<World>, settings: Settings) -> Arc<Server> {
     let namespace = Arc::new(socket::Gateway::new(Arc::clone(world)));
-    Server::builder(settings).namespace("/", namespace).build()
+    let server = Server::builder(settings).namespace("/", namespace).build();
+    // a world has one server: the first
+    let _ = world.sockets.set(Arc::downgrade(&server));
+    server
 }
 
 /// Mounts the routes and sockets of all enabled dialects, at the root and under each dialect's name.

@@ -44,5 +44,5 @@ pub async fn history(
 /// The number of messages before page `page` (from 1) of `limit` each.
 pub fn skipped(page: Option<u32>, limit: Limit) -> Seq {
     let page = Seq::from(page.unwrap_or(1).max(1));
-    (page - 1).saturating_mul(limit.rows() as Seq)
+    (page - 1).saturating_mul(Seq::try_from(limit.rows()).unwrap_or(Seq::MAX))
 }

@@ -50,7 +50,9 @@ pub async fn search(
         .await?
         .items;
     if let Some(by_email) = app.users.by_email(actor, words).await?
-        && found.iter().all(|profile| profile.user.id != by_email.user.id)
+        && found
+            .iter()
+            .all(|profile| profile.user.id != by_email.user.id)
     {
         found.insert(0, by_email);
         found.truncate(limit.rows());

@@ -148,6 +148,11 @@ pub trait Voice: Sync + 'static {
         false
     }
 
+    /// Whether its sockets are told of this event only in conversations that they have joined.
+    fn needs_join(&self, _event: &connexus_domain::Event) -> bool {
+        self.only_joined()
+    }
+
     /// Words for an event, made once for all sockets of the dialect. There is always a scene.
     fn tell(&self, delivery: &Delivery) -> Vec<Told>;
 

@@ -1,13 +1,14 @@
 //! What all dialects share.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use actix_web::http::header::HeaderMap;
 use connexus_application::{Connexus, TrustedProxies, client_address};
 use connexus_domain::ports::{LimitClass, RateLimiter, Subject};
-use connexus_domain::{Error, Result};
+use connexus_domain::{ConversationId, Error, Result};
+use connexus_socketio::{Packet, Server, Socket};
 
 use crate::dialect::Dialect;
 use crate::voice::Voice;
@@ -40,6 +41,8 @@ pub struct World {
     pub(crate) limiter: Arc<dyn RateLimiter>,
     /// What an operator may tune.
     pub settings: DialectSettings,
+    /// The server that has this world's sockets; it holds the world, and not the other way round.
+    pub(crate) sockets: OnceLock<Weak<Server>>,
 }
 
 impl World {
@@ -53,7 +56,15 @@ impl World {
             app,
             limiter,
             settings,
+            sockets: OnceLock::new(),
         })
+    }
+
+    /// Tells the other sockets that have joined a conversation what nobody else is told.
+    pub(crate) fn relay(&self, from: &Socket, id: ConversationId, packet: &Packet) {
+        if let Some(server) = self.sockets.get().and_then(Weak::upgrade) {
+            server.emit_to("/", &id.to_string(), packet, Some(from.id()));
+        }
     }
 
     /// The dialects that are spoken, in order.

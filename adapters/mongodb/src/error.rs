@@ -114,6 +114,19 @@ pub(crate) fn is_transient(error: &Driver) -> bool {
         || is_lost_race(error)
 }
 
+/// Whether another transaction was in the way.
+pub(crate) fn is_conflict(error: &Driver) -> bool {
+    const LOCK_TIMEOUT: i32 = 24;
+    const WRITE_CONFLICT: i32 = 112;
+    matches!(code(error), Some(LOCK_TIMEOUT | WRITE_CONFLICT))
+}
+
+/// Whether the user has no right to it.
+pub(crate) fn is_forbidden(error: &Driver) -> bool {
+    const UNAUTHORIZED: i32 = 13;
+    code(error) == Some(UNAUTHORIZED)
+}
+
 /// Two made the same thing at the same time: who comes second finds it at the next attempt.
 fn is_lost_race(error: &Driver) -> bool {
     duplicate(error).is_some_and(|message| {
@@ -174,7 +187,7 @@ fn is_unavailable(error: &Driver) -> bool {
 
 /// Codes of the server that tell of its state and not of the command:
 /// <https://github.com/mongodb/mongo/blob/v6.0/src/mongo/base/error_codes.yml>
-const UNAVAILABLE: [i32; 25] = [
+const UNAVAILABLE: [i32; 26] = [
     6,     // HostUnreachable
     7,     // HostNotFound
     24,    // LockTimeout
@@ -197,6 +210,7 @@ const UNAVAILABLE: [i32; 25] = [
     9001,  // SocketException
     10107, // NotWritablePrimary
     11600, // InterruptedAtShutdown
+    11601, // Interrupted
     11602, // InterruptedDueToReplStateChange
     13435, // NotPrimaryNoSecondaryOk
     13436, // NotPrimaryOrSecondary

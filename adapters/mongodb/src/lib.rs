@@ -15,6 +15,7 @@ mod lease;
 mod message;
 mod migrate;
 mod open;
+mod orphans;
 #[cfg(test)]
 mod plans;
 mod query;

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use bson::{Document, doc};
 use connexus_domain::{Error, Result};
+use mongodb::error::{Error as Driver, ErrorKind};
 use mongodb::options::{
     Acknowledgment, ClientOptions, ReadPreference, SelectionCriteria, WriteConcern,
 };
 use mongodb::{Client, Database};
 
 use crate::error::{InDomain as _, Late, OpenError};
+use crate::orphans::Lifetime;
 
 /// The database when the address names none.
 const DATABASE: &str = "connexus";
@@ -25,7 +27,7 @@ pub struct MongoOptions {
     pub connect_timeout: Duration,
     /// How long to wait for a primary.
     pub selection_timeout: Duration,
-    /// How long one call may take, with all its attempts.
+    /// How long one call may take, with all its attempts; one attempt may take three fifths of it.
     pub operation_timeout: Duration,
 }
 
@@ -41,10 +43,12 @@ impl Default for MongoOptions {
 }
 
 pub(crate) async fn open(url: &str, options: &MongoOptions) -> Result<(Client, Database)> {
-    let mut client_options = ClientOptions::parse(url)
+    // an address of the kind `mongodb+srv` is looked up, which takes a name server
+    let parsing = ClientOptions::parse(url);
+    let mut client_options = tokio::time::timeout(options.operation_timeout, parsing)
         .await
-        .map_err(|source| Error::internal(OpenError::Address { source }))?;
-    client_options.app_name = Some("connexus".into());
+        .map_err(|elapsed| Error::unavailable(Late::Silent(elapsed)))?
+        .map_err(refusal)?;
     client_options.max_pool_size = Some(options.max_connections.max(2));
     client_options.connect_timeout = Some(options.connect_timeout);
     client_options.server_selection_timeout = Some(options.selection_timeout);
@@ -60,6 +64,9 @@ pub(crate) async fn open(url: &str, options: &MongoOptions) -> Result<(Client, D
         .default_database
         .clone()
         .unwrap_or_else(|| DATABASE.into());
+    // by which what a killed process leaves open is known
+    let lifetime = Lifetime::of(options.operation_timeout);
+    client_options.app_name = Some(lifetime.app_name(&name));
     let client = Client::with_options(client_options)
         .map_err(|source| Error::internal(OpenError::Address { source }))?;
     let hello = tokio::time::timeout(
@@ -72,6 +79,13 @@ pub(crate) async fn open(url: &str, options: &MongoOptions) -> Result<(Client, D
     check(&hello)?;
     let database = client.database(&name);
     Ok((client, database))
+}
+
+fn refusal(source: Driver) -> Error {
+    match source.kind.as_ref() {
+        ErrorKind::DnsResolve { .. } => Error::unavailable(source),
+        _ => Error::internal(OpenError::Address { source }),
+    }
 }
 
 /// A majority has it in its journal.

@@ -12,6 +12,7 @@ use mongodb::{Client, Database};
 
 use crate::error::{InDomain as _, Late};
 use crate::open::{self, MongoOptions};
+use crate::orphans::{Lifetime, Orphans};
 use crate::tx::Queues;
 use crate::{indexes, migrate};
 
@@ -25,7 +26,10 @@ pub struct MongoStorage {
     pub(crate) database: Database,
     /// How long one call may take, with all its attempts.
     pub(crate) timeout: Duration,
+    /// How long one attempt of it may.
+    pub(crate) lifetime: Lifetime,
     pub(crate) late: Arc<Queues>,
+    pub(crate) orphans: Arc<Orphans>,
 }
 
 impl MongoStorage {
@@ -40,7 +44,9 @@ impl MongoStorage {
             client,
             database,
             timeout: options.operation_timeout,
+            lifetime: Lifetime::of(options.operation_timeout),
             late: Arc::default(),
+            orphans: Arc::default(),
         })
     }
 

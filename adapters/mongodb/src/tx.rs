@@ -15,9 +15,10 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::documents::{Record, decode, decode_part};
-use crate::error::{Failure, Late, Tried, check_updates, is_lost, is_transient};
+use crate::error::{Failure, Late, Tried, check_updates, is_conflict, is_lost, is_transient};
 use crate::indexes;
 use crate::open::durable;
+use crate::orphans::SUSPICIOUS;
 use crate::query::Query;
 use crate::storage::MongoStorage;
 
@@ -59,13 +60,26 @@ impl MongoStorage {
                 wanted = tx.wanted;
                 tx.end(answer).await
             };
-            if let Some(answer) = patience.done(attempt).await? {
+            // on the heap, or every caller's future would be as large
+            let bounded = self.bounded(Box::pin(attempt));
+            if let Some(answer) = patience.done(bounded).await? {
                 return Ok(answer);
+            }
+            if patience.is_suspicious() {
+                let look = self.orphans.end(&self.client, self.database.name());
+                patience.wait(Box::pin(look)).await?;
             }
             if let (None, Some(conversation)) = (&queued, wanted) {
                 queued = Some(patience.wait(self.late.of(conversation).lock()).await?);
             }
         }
+    }
+
+    /// An attempt that ends within its lifetime: others rely on it.
+    async fn bounded<T>(&self, attempt: impl Future<Output = Tried<T>>) -> Tried<T> {
+        tokio::time::timeout(self.lifetime.0, attempt)
+            .await
+            .map_err(|elapsed| Error::unavailable(Late::Silent(elapsed)))?
     }
 
     /// Does `work`, which only reads, on one snapshot of what a majority has.
@@ -108,6 +122,8 @@ impl Queues {
 struct Patience {
     deadline: Instant,
     attempts: u32,
+    /// Since when others have been in the way.
+    crowded: Option<Instant>,
 }
 
 impl Patience {
@@ -115,6 +131,7 @@ impl Patience {
         Self {
             deadline: Instant::now() + timeout,
             attempts: 0,
+            crowded: None,
         }
     }
 
@@ -136,10 +153,19 @@ impl Patience {
             .map_err(|elapsed| Error::unavailable(Late::Silent(elapsed)))
     }
 
+    /// Whether others have been in the way for longer than live ones are.
+    fn is_suspicious(&self) -> bool {
+        self.crowded
+            .is_some_and(|since| since.elapsed() > SUSPICIOUS)
+    }
+
     async fn pause(&mut self, error: Box<Driver>) -> Result<()> {
         let longest = Duration::from_millis(1 << self.attempts.min(10)).min(PAUSE_MAX);
         let pause = longest.mul_f64(rand::random::<f64>());
         self.attempts += 1;
+        if is_conflict(&error) {
+            self.crowded.get_or_insert_with(Instant::now);
+        }
         if Instant::now() + pause >= self.deadline {
             return Err(Error::unavailable(Late::Crowded(error)));
         }

@@ -1,5 +1,6 @@
 //! From an address to a pool.
 
+use std::io::ErrorKind;
 use std::str::FromStr as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -171,6 +172,10 @@ fn refusal(address: &PgConnectOptions, source: sqlx::Error) -> Error {
     };
     match source {
         sqlx::Error::Tls(_) => Error::internal(OpenError::Tls { server, source }),
+        // a certificate that is not trusted comes as what was read from the connection
+        sqlx::Error::Io(ref io) if io.kind() == ErrorKind::InvalidData => {
+            Error::internal(OpenError::Tls { server, source })
+        }
         sqlx::Error::Database(_) => match from_sqlx(source) {
             Error::Internal { source } => Error::internal(OpenError::Refused {
                 server,

@@ -21,10 +21,17 @@ impl Ack {
     }
 
     /// Acknowledges with attachments; in `args`, their places are `{"_placeholder":true,"num":0}`.
+    #[expect(clippy::needless_pass_by_value, reason = "the same as everywhere else")]
     pub fn send_binary(self, args: &impl Serialize, attachments: Vec<Bytes>) {
         let namespace = self.socket.namespace();
-        let packet =
-            Packet::arguments(Kind::Ack, namespace, Some(self.id), None, args, attachments);
+        let packet = Packet::arguments(
+            Kind::Ack,
+            namespace,
+            Some(self.id),
+            None,
+            args,
+            &attachments,
+        );
         self.socket.offer(&packet, Importance::Essential);
     }
 }

@@ -3,7 +3,6 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +20,7 @@ use crate::engine::{CloseReason, Connection, Handshake, Message, random_id};
 use crate::hub::Hub;
 use crate::namespace::{DisconnectReason, Event, Handler};
 use crate::packet::{Importance, Packet};
+use crate::recall::Recall;
 use crate::socket::Socket;
 
 /// How long what was begun may go on after the end of the session.
@@ -33,7 +33,7 @@ type Laters = FuturesUnordered<LocalBoxFuture<'static, ()>>;
 pub struct Client {
     hub: Arc<Hub>,
     connection: Connection,
-    handshake: Rc<Handshake>,
+    recall: Recall,
     decoder: Decoder,
     joined: Vec<Joined>,
     /// Namespaces that the server has left; what the client sent before it knew is ignored.
@@ -52,13 +52,13 @@ struct Joined {
 }
 
 impl Client {
-    pub fn new(hub: Arc<Hub>, connection: Connection, handshake: Rc<Handshake>) -> Self {
+    pub fn new(hub: Arc<Hub>, connection: Connection, handshake: &Handshake) -> Self {
         let idle_until = Some(Instant::now() + hub.settings.connect_timeout);
         Self {
             decoder: Decoder::new(&hub.settings),
             hub,
             connection,
-            handshake,
+            recall: Recall::new(handshake),
             joined: Vec::new(),
             left: Vec::new(),
             refusals: 0,
@@ -196,7 +196,7 @@ impl Client {
         );
         let ask = space
             .namespace
-            .connect(socket.clone(), Rc::clone(&self.handshake), auth);
+            .connect(socket.clone(), self.recall.handshake(), auth);
         match beside(&mut self.laters, &self.connection, ask).await {
             Some(Ok(handler)) => {
                 self.left.retain(|left| *left != space.name);

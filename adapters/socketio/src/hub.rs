@@ -60,11 +60,23 @@ impl Space {
     }
 
     pub fn emit(&self, room: &str, packet: &Packet, except: Option<&str>) {
+        // a socket that is connecting keeps packets under a lock of its own, which it also holds while
+        // it joins a room: it gets them when the rooms are let go
+        let mut connecting = Vec::new();
         let rooms = self.read();
         for (id, socket) in rooms.get(room).into_iter().flatten() {
-            if except != Some(&**id) {
+            if except == Some(&**id) {
+                continue;
+            }
+            if socket.is_connecting() {
+                connecting.push(socket.clone());
+            } else {
                 socket.offer(packet, Importance::Essential);
             }
+        }
+        drop(rooms);
+        for socket in connecting {
+            socket.offer(packet, Importance::Essential);
         }
     }
 

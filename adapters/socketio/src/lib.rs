@@ -12,6 +12,7 @@ pub mod engine;
 mod hub;
 mod namespace;
 mod packet;
+mod recall;
 mod server;
 mod settings;
 mod socket;
@@ -23,3 +24,8 @@ pub use packet::{Importance, Packet};
 pub use server::{Builder, Server};
 pub use settings::{QueueLimits, Settings};
 pub use socket::Socket;
+
+/// The README's code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

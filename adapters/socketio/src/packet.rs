@@ -42,17 +42,18 @@ impl Packet {
     /// An event. `args` is the list of arguments: a tuple, an array, a slice, `()` for none. What cannot
     /// be written as JSON makes a packet that is never sent.
     pub fn event(namespace: &str, name: &str, args: &impl Serialize) -> Self {
-        Self::arguments(Kind::Event, namespace, None, Some(name), args, Vec::new())
+        Self::arguments(Kind::Event, namespace, None, Some(name), args, &[])
     }
 
     /// An event with attachments; in `args`, their places are `{"_placeholder":true,"num":0}`.
+    #[expect(clippy::needless_pass_by_value, reason = "the same as everywhere else")]
     pub fn binary_event(
         namespace: &str,
         name: &str,
         args: &impl Serialize,
         attachments: Vec<Bytes>,
     ) -> Self {
-        Self::arguments(Kind::Event, namespace, None, Some(name), args, attachments)
+        Self::arguments(Kind::Event, namespace, None, Some(name), args, &attachments)
     }
 
     pub(crate) fn arguments(
@@ -61,7 +62,7 @@ impl Packet {
         id: Option<u64>,
         name: Option<&str>,
         args: &impl Serialize,
-        attachments: Vec<Bytes>,
+        attachments: &[Bytes],
     ) -> Self {
         let mut text = start(kind, namespace, id, attachments.len());
         if let Err(error) = write_arguments(&mut text, name, args) {
@@ -197,7 +198,7 @@ mod tests {
             text(&Packet::event("/", "e", &(1, "x"))),
             r#"42["e",1,"x"]"#
         );
-        let ack = |args: &Value, with| {
+        let ack = |args: &Value, with: &[Bytes]| {
             text(&Packet::arguments(
                 Kind::Ack,
                 "/n",
@@ -207,13 +208,10 @@ mod tests {
                 with,
             ))
         };
-        assert_eq!(ack(&json!([1, 2]), vec![]), "43/n,7[1,2]");
-        assert_eq!(ack(&json!([]), vec![]), "43/n,7[]");
-        assert_eq!(ack(&json!(5), vec![]), "43/n,7[5]");
-        assert_eq!(
-            ack(&json!([1]), vec![Bytes::from_static(b"x")]),
-            "461-/n,7[1]"
-        );
+        assert_eq!(ack(&json!([1, 2]), &[]), "43/n,7[1,2]");
+        assert_eq!(ack(&json!([]), &[]), "43/n,7[]");
+        assert_eq!(ack(&json!(5), &[]), "43/n,7[5]");
+        assert_eq!(ack(&json!([1]), &[Bytes::from_static(b"x")]), "461-/n,7[1]");
     }
 
     #[test]

@@ -95,8 +95,8 @@ struct SocketIo(Arc<Hub>);
 #[async_trait(?Send)]
 impl Service for SocketIo {
     async fn run(&self, connection: Connection, handshake: Rc<Handshake>) {
-        Client::new(Arc::clone(&self.0), connection, handshake)
-            .run()
-            .await;
+        let client = Client::new(Arc::clone(&self.0), connection, &handshake);
+        drop(handshake);
+        client.run().await;
     }
 }

@@ -144,7 +144,7 @@ impl Socket {
             Some(id),
             Some(name),
             args,
-            Vec::new(),
+            &[],
         );
         if !self.offer(&packet, Importance::Essential) {
             return Err(AckError::Disconnected);
@@ -247,6 +247,11 @@ impl Socket {
         if admitted.is_err() {
             self.send(&Packet::disconnect(self.namespace()), Importance::Essential);
         }
+    }
+
+    /// Whether the client has no answer to its CONNECT yet. It never becomes true again.
+    pub(crate) fn is_connecting(&self) -> bool {
+        self.inner.phase.load(Ordering::Acquire) == CONNECTING
     }
 
     /// Whether the server has left and the handler is yet to be told.

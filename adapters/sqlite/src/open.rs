@@ -39,12 +39,17 @@ pub(crate) struct Pools {
 pub(crate) async fn open(url: &str, options: &SqliteOptions) -> Result<Pools> {
     let path = parse(url).map_err(Error::internal)?;
     create(&path).await.map_err(Error::internal)?;
-    connect(&path, options).await.map_err(|source| {
-        Error::internal(OpenError::Open {
-            path: path.clone(),
-            source,
-        })
-    })
+    connect(&path, options)
+        .await
+        .map_err(|source| refusal(path, source))
+}
+
+fn refusal(path: PathBuf, source: sqlx::Error) -> Error {
+    // somebody else is at it, as a backup or a process that is ending: worth waiting for
+    if is_busy(&source) || matches!(source, sqlx::Error::PoolTimedOut) {
+        return Error::unavailable(source);
+    }
+    Error::internal(OpenError::Open { path, source })
 }
 
 /// `sqlite:PATH` or `sqlite://PATH`.

@@ -2,7 +2,7 @@ use std::any::Any;
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
-use connexus_domain::{ConnectionId, Event, SessionId, UserId};
+use connexus_domain::{ConnectionId, Event, SessionId, Timestamp, UserId};
 
 use super::Connection;
 use crate::scene::Scene;
@@ -48,6 +48,7 @@ pub struct Delivery {
     audience: Audience,
     except: Option<Exclusion>,
     scene: Option<Arc<Scene>>,
+    told_at: Option<Timestamp>,
     encoded: [OnceLock<Box<dyn Any + Send + Sync>>; FORMATS],
 }
 
@@ -59,6 +60,7 @@ impl Delivery {
             audience,
             except: None,
             scene: None,
+            told_at: None,
             encoded: Default::default(),
         }
     }
@@ -75,6 +77,18 @@ impl Delivery {
     pub fn in_scene(mut self, scene: Arc<Scene>) -> Self {
         self.scene = Some(scene);
         self
+    }
+
+    /// Adds the time of telling, for gateways whose words have one where the event has none.
+    #[must_use]
+    pub fn at(mut self, now: Timestamp) -> Self {
+        self.told_at = Some(now);
+        self
+    }
+
+    /// When it was told; absent in what a single connection is told later.
+    pub fn told_at(&self) -> Option<Timestamp> {
+        self.told_at
     }
 
     /// What surrounds the event; absent when no connection wanted it, or it could not be loaded.

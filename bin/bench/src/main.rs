@@ -5,12 +5,13 @@ mod client;
 mod report;
 mod room;
 mod server;
+mod storage;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::bail;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 use crate::report::Report;
 use crate::room::Load;
@@ -18,8 +19,10 @@ use crate::server::Server;
 
 /// Measures durable sends and deliveries per second.
 #[derive(Parser)]
-#[command(name = "connexus-bench")]
+#[command(name = "connexus-bench", args_conflicts_with_subcommands = true)]
 struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// A running server, such as http://127.0.0.1:5000; without it one is started on an empty database.
     #[arg(long)]
     url: Option<String>,
@@ -49,9 +52,18 @@ struct Args {
     json: Option<PathBuf>,
 }
 
+#[derive(Subcommand)]
+enum Command {
+    /// Compare durable sends on each backend with plain writes to it.
+    Storage(storage::Args),
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
+    if let Some(Command::Storage(args)) = &args.command {
+        return storage::run(args).await;
+    }
     let server = match &args.url {
         Some(url) => {
             if !args.remote

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
 use crate::room::{Figures, Load};
@@ -50,8 +51,8 @@ impl Report {
                 row.in_flight,
                 rate(f.sends, f.seconds),
                 rate(f.deliveries, f.seconds),
-                millis(f, 0.5),
-                millis(f, 0.99),
+                millis(&f.acknowledged, 0.5),
+                millis(&f.acknowledged, 0.99),
                 f.lost,
                 f.doubled,
                 f.disordered
@@ -90,7 +91,7 @@ impl Row {
             "seconds": f.seconds,
             "sends_per_s": rate(f.sends, f.seconds),
             "deliveries_per_s": rate(f.deliveries, f.seconds),
-            "ack_ms": {"p50": millis(f, 0.5), "p90": millis(f, 0.9), "p99": millis(f, 0.99), "max": millis(f, 1.0)},
+            "ack_ms": {"p50": millis(&f.acknowledged, 0.5), "p90": millis(&f.acknowledged, 0.9), "p99": millis(&f.acknowledged, 0.99), "max": millis(&f.acknowledged, 1.0)},
             "lost": f.lost,
             "doubled": f.doubled,
             "disordered": f.disordered,
@@ -102,7 +103,7 @@ impl Row {
     clippy::cast_precision_loss,
     reason = "counts of one run are far below 2^52"
 )]
-fn rate(count: u64, seconds: f64) -> f64 {
+pub fn rate(count: u64, seconds: f64) -> f64 {
     count as f64 / seconds
 }
 
@@ -110,6 +111,6 @@ fn rate(count: u64, seconds: f64) -> f64 {
     clippy::cast_precision_loss,
     reason = "latencies in microseconds are far below 2^52"
 )]
-fn millis(figures: &Figures, quantile: f64) -> f64 {
-    figures.acknowledged.value_at_quantile(quantile) as f64 / 1_000.0
+pub fn millis(times: &Histogram<u64>, quantile: f64) -> f64 {
+    times.value_at_quantile(quantile) as f64 / 1_000.0
 }

@@ -17,6 +17,8 @@ pub const SCHEMES: &[&str] = &[
     "postgresql",
     #[cfg(feature = "mongodb")]
     "mongodb",
+    #[cfg(feature = "mongodb")]
+    "mongodb+srv",
 ];
 
 #[cfg(not(any(feature = "sqlite", feature = "postgres", feature = "mongodb")))]
@@ -35,7 +37,7 @@ pub async fn connect(config: &Config) -> Result<Arc<dyn Storage>> {
         #[cfg(feature = "postgres")]
         "postgres" | "postgresql" => postgres(config).await,
         #[cfg(feature = "mongodb")]
-        "mongodb" => mongodb(config).await,
+        "mongodb" | "mongodb+srv" => mongodb(config).await,
         _ => Err(Error::invalid("storage.url", "no backend of this build")),
     }
 }

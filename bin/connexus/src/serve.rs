@@ -59,6 +59,8 @@ pub async fn serve(config: &Config) -> anyhow::Result<()> {
         })
     })
     .disable_signals()
+    // a poll that its client has given up ends at once
+    .h1_allow_half_closed(false)
     .backlog(4_096)
     .max_connections(50_000)
     .workers(workers(config))
@@ -89,6 +91,9 @@ pub async fn serve(config: &Config) -> anyhow::Result<()> {
             tokio::time::sleep(Duration::from_millis(200)).await;
             app.hub().restart_all();
             close_polls();
+            if let Some(server) = &socketio {
+                server.drained().await;
+            }
         };
         tokio::join!(stop, again);
         app.shutdown().await;

@@ -1,6 +1,7 @@
 //! What a developer types: `cargo xtask <command>`. One module per command.
 
 mod bench;
+mod clients;
 mod services;
 mod test;
 mod tidy;
@@ -23,6 +24,8 @@ enum Command {
     Test(test::Args),
     /// Start and stop database servers for tests
     Services(services::Args),
+    /// Install the JavaScript and Python clients that tests use, and print where, for a shell
+    Clients,
     /// Check the direction of dependencies and what compilers do not look at
     Tidy,
     /// Measure durable sends and deliveries of an optimised build
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Test(args) => test::run(&args),
         Command::Services(args) => services::run(&args),
+        Command::Clients => clients::run(),
         Command::Tidy => tidy::run(),
         Command::Bench(args) => bench::run(&args),
     };

@@ -1,14 +1,16 @@
-//! `cargo xtask services`: real database servers for tests and for developers.
+//! `cargo xtask services`: real servers for tests and for developers.
 //!
 //! A server is taken from the first of these that there is: the address in the environment, a container
 //! engine, a process of our own on a random port of loopback, with its data in the target directory. Progress
 //! goes to standard error, so that a shell can evaluate what `up` prints.
 
 mod compose;
+pub mod debian;
 mod mongodb;
-mod place;
+pub mod place;
 mod postgres;
-mod process;
+pub mod process;
+mod s3;
 mod state;
 mod wire;
 
@@ -67,6 +69,7 @@ impl Selection {
 pub enum Service {
     Postgres,
     Mongodb,
+    S3,
 }
 
 impl Service {
@@ -75,6 +78,7 @@ impl Service {
         match self {
             Self::Postgres => "CONNEXUS_TEST_POSTGRES_URL",
             Self::Mongodb => "CONNEXUS_TEST_MONGODB_URL",
+            Self::S3 => "CONNEXUS_TEST_S3_URL",
         }
     }
 
@@ -83,6 +87,7 @@ impl Service {
         match self {
             Self::Postgres => "postgres",
             Self::Mongodb => "mongodb",
+            Self::S3 => "s3",
         }
     }
 
@@ -93,13 +98,27 @@ impl Service {
             .filter(|url| !url.is_empty())
     }
 
+    /// Where its programs are, with the name of this in the environment: some tests start a server of
+    /// their own, since nobody may stop the one that all share.
+    fn programs(self) -> Option<(&'static str, String)> {
+        match self {
+            Self::Postgres => {
+                let bin = postgres::programs()?;
+                Some((postgres::PROGRAMS, bin.to_string_lossy().into_owned()))
+            }
+            Self::Mongodb | Self::S3 => None,
+        }
+    }
+
     fn start(self, setup: &Setup) -> Result<State> {
-        if compose::answers() {
+        // compose.yaml is for those who run the server, and has databases alone
+        if self != Self::S3 && compose::answers() {
             return compose::start(self, setup);
         }
         match self {
             Self::Postgres => postgres::start(setup),
             Self::Mongodb => mongodb::start(setup),
+            Self::S3 => s3::start(setup),
         }
     }
 }
@@ -132,6 +151,9 @@ pub fn run(args: &Args) -> Result<()> {
                     None => up(&place, service, *durable)?.url,
                 };
                 println!("export {}='{url}'", service.variable());
+                if let Some((name, value)) = service.programs() {
+                    println!("export {name}='{value}'");
+                }
             }
         }
         Command::Down(selection) => {
@@ -156,14 +178,19 @@ fn up(place: &Place, service: Service, durable: bool) -> Result<State> {
     let _lock = place.lock()?;
     place.sweep()?;
     if let Some(state) = place.living(service, Owner::Shared)? {
-        ensure!(
-            state.durable || !durable,
-            "{service} is up, but not durable: stop it first with `cargo xtask services down --backend {service}`"
-        );
+        must_be_durable(service, &state, durable)?;
         note(service, &format!("runs already ({})", state.how));
         return Ok(state);
     }
     place.start(service, durable, Owner::Shared)
+}
+
+fn must_be_durable(service: Service, state: &State, durable: bool) -> Result<()> {
+    ensure!(
+        state.durable || !durable,
+        "{service} is up, but not durable: stop it first with `cargo xtask services down --backend {service}`"
+    );
+    Ok(())
 }
 
 fn status(place: &Place, service: Service) -> Result<String> {
@@ -181,44 +208,46 @@ fn note(service: Service, what: &str) {
     eprintln!("{service}: {what}");
 }
 
-/// Servers for one run of the tests. What was started for it is stopped with it, however it ends.
+/// Servers for one run of the tests, or of a bench. What was started for it is stopped with it, however it ends.
 pub struct Session {
     place: Place,
     started: Vec<Service>,
-    /// Names of variables, each with an address.
-    pub urls: Vec<(&'static str, String)>,
+    /// Names of variables, each with an address, or with where programs are.
+    pub variables: Vec<(&'static str, String)>,
 }
 
 impl Session {
-    /// Finds or starts the servers.
-    pub fn begin(workspace: &Workspace, services: &[Service]) -> Result<Self> {
+    /// Finds or starts the servers; durable ones keep every promise about what is on disk.
+    pub fn begin(workspace: &Workspace, services: &[Service], durable: bool) -> Result<Self> {
         let mut session = Self {
             place: Place::of(workspace),
             started: vec![],
-            urls: vec![],
+            variables: vec![],
         };
         for &service in services {
             let url = session
-                .url(service)
+                .url(service, durable)
                 .with_context(|| format!("backend {service}: failed"))?;
-            session.urls.push((service.variable(), url));
+            session.variables.push((service.variable(), url));
+            session.variables.extend(service.programs());
         }
         Ok(session)
     }
 
-    fn url(&mut self, service: Service) -> Result<String> {
+    fn url(&mut self, service: Service, durable: bool) -> Result<String> {
         if let Some(url) = service.given() {
             return Ok(url);
         }
         let _lock = self.place.lock()?;
         self.place.sweep()?;
         if let Some(state) = self.place.living(service, Owner::Shared)? {
+            must_be_durable(service, &state, durable)?;
             note(service, &format!("runs already ({})", state.how));
             return Ok(state.url);
         }
         // from now on there may be something to tidy up
         self.started.push(service);
-        let state = self.place.start(service, false, Owner::this_run())?;
+        let state = self.place.start(service, durable, Owner::this_run())?;
         Ok(state.url)
     }
 }

@@ -8,12 +8,13 @@ use std::fmt;
 use anyhow::{Result, ensure};
 use clap::ValueEnum;
 
+use crate::clients;
 use crate::services::{Service, Session};
 use crate::tidy;
 use crate::workspace::Workspace;
 
 use count::Counts;
-use run::{Runner, Scope, Suite, build, doctests, step};
+use run::{Runner, SERVER, Scope, Suite, build, doctests, step};
 
 /// The package of the black-box tests.
 const BLACK_BOX: &str = "connexus-e2e";
@@ -90,20 +91,28 @@ pub fn run(args: &Args) -> Result<()> {
         "-D",
         "warnings",
     ])?;
+    for backend in all {
+        alone(*backend)?;
+    }
     header("cargo xtask tidy");
     tidy::check(&workspace)?;
 
     let server = build(&workspace)?;
     header("cargo xtask services up");
-    let needed: Vec<Service> = chosen.iter().filter_map(|b| b.service()).collect();
+    let mut needed: Vec<Service> = chosen.iter().filter_map(|b| b.service()).collect();
+    // where files are kept does not depend on the database
+    needed.push(Service::S3);
     // what it starts is stopped when it is dropped, so also when a test fails
-    let session = Session::begin(&workspace, &needed)?;
+    let session = Session::begin(&workspace, &needed, false)?;
+    header("cargo xtask clients");
+    let mut environment = session.variables.clone();
+    environment.push((clients::VARIABLE, clients::install(&workspace)?));
     let suite = Suite {
         runner: Runner::installed(),
         server,
         left_out,
         workspace,
-        environment: session.urls.clone(),
+        environment,
     };
     let mut passed = Vec::new();
     let mut contracts = Counts::default();
@@ -136,6 +145,23 @@ pub fn run(args: &Args) -> Result<()> {
         println!("{}", subset(&chosen, &suite.left_out));
     }
     Ok(())
+}
+
+/// Checks a server that has one backend: what it needs must not come from another one.
+fn alone(backend: Backend) -> Result<()> {
+    println!("\nthe server with the backend {backend} alone:");
+    step(&[
+        "clippy",
+        "--package",
+        SERVER,
+        "--locked",
+        "--no-default-features",
+        "--features",
+        &backend.to_string(),
+        "--",
+        "-D",
+        "warnings",
+    ])
 }
 
 /// What ran on a backend. Nothing having run is a failure: a test command that passes by skipping says

@@ -63,6 +63,13 @@ pub trait TokenIssuer: Send + Sync {
     /// Errors: `Unauthenticated(InvalidToken | ExpiredToken)`.
     fn verify_access(&self, token: &str, now: Timestamp) -> Result<AccessClaims>;
 
+    /// A signature over a text of ours, safe in a query string. What is signed here is never a valid token,
+    /// and no token's signature is one of these.
+    fn sign(&self, text: &str) -> Result<String>;
+
+    /// Whether the text was signed here; compared in constant time.
+    fn is_signed(&self, text: &str, signature: &str) -> bool;
+
     /// A new random refresh token.
     fn issue_refresh(&self) -> Result<IssuedRefresh>;
 

@@ -12,19 +12,23 @@
 //! - `Internal` and `Unavailable` may come from any method and are not repeated below.
 
 mod attachment;
+mod blob;
 mod block;
 mod clock;
 mod conversation;
 mod crypto;
 mod lease;
 mod limits;
+mod media;
 mod message;
 mod receipt;
+mod scan;
 mod session;
 mod storage;
 mod user;
 
 pub use attachment::{AttachmentRepository, Depicted};
+pub use blob::{BlobKey, BlobRead, BlobStore, ByteStream, Content, Presign, Variant};
 pub use block::BlockRepository;
 pub use clock::{Clock, IdSource};
 pub use conversation::{
@@ -34,8 +38,13 @@ pub use conversation::{
 pub use crypto::{AccessClaims, IssuedRefresh, PasswordHash, PasswordHasher, TokenIssuer};
 pub use lease::LeaseRepository;
 pub use limits::{LimitClass, Quota, RateLimiter, Subject};
+pub use media::{
+    IntakeError, IntakeRules, MediaFormat, MediaIntake, MediaKind, Received, ReceivedContent,
+    Refusal, SizeLimits, Upload,
+};
 pub use message::{HistoryRange, MessageRepository, MessageSearch, Snapshot};
 pub use receipt::ReceiptRepository;
+pub use scan::{MalwareScanner, Verdict};
 pub use session::SessionRepository;
 pub use storage::Storage;
 pub use user::{Credentials, NewUser, UserRepository};

@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use tokio::sync::Mutex;
 
 use crate::http::Http;
+use crate::outside::Stored;
 use crate::server::Server;
 use crate::socket::{self, Socket};
 use crate::user::User;
@@ -43,6 +44,25 @@ impl TestApp {
         Self {
             server: Arc::new(Server::start_gated(settings).await),
         }
+    }
+
+    /// A server of the test's own whose database is not there yet, so that it cannot be ready.
+    pub async fn without_storage(settings: &[(&str, &str)]) -> Self {
+        Self {
+            server: Arc::new(Server::start_without_storage(settings).await),
+        }
+    }
+
+    /// Waits until the server is ready.
+    pub async fn ready(&self) {
+        if let Err(log) = self.server.until_ready().await {
+            panic!("the server ended instead of starting:\n{log}");
+        }
+    }
+
+    /// What is stored, past the server.
+    pub async fn look_into_storage(&self) -> Stored {
+        Stored::read(self.server.storage_url()).await
     }
 
     /// The database goes away.

@@ -62,7 +62,9 @@ impl Gate {
                 open.send_replace(false);
             }
             Self::Lock { file, held } => {
-                let options = SqliteConnectOptions::new().filename(file);
+                let options = SqliteConnectOptions::new()
+                    .filename(file)
+                    .create_if_missing(true);
                 let mut connection = options.disable_statement_logging().connect().await.unwrap();
                 connection.execute("BEGIN IMMEDIATE").await.unwrap();
                 *held.lock().await = Some(connection);

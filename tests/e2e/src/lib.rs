@@ -12,6 +12,7 @@
 mod app;
 mod gate;
 mod http;
+mod outside;
 mod server;
 mod socket;
 mod socketio;
@@ -20,9 +21,10 @@ mod user;
 
 pub use app::TestApp;
 pub use http::{Http, Reply, failing_fields};
+pub use outside::Stored;
 pub use server::{Exit, SECRET, run_to_exit};
-pub use socketio::{SioEvent, SioSocket, connect_socketio};
 pub use socket::{Frame, Socket, connect, connect_to};
+pub use socketio::{SioEvent, SioSocket, connect_socketio};
 pub use user::User;
 
 use std::time::Duration;
@@ -32,9 +34,14 @@ pub const GUARD: Duration = Duration::from_secs(20);
 
 /// Fails the test when what must happen does not.
 pub async fn guarded<F: Future>(what: &str, future: F) -> F::Output {
-    match tokio::time::timeout(GUARD, future).await {
+    guarded_for(GUARD, what, future).await
+}
+
+/// As [`guarded`], for what takes longer.
+pub async fn guarded_for<F: Future>(patience: Duration, what: &str, future: F) -> F::Output {
+    match tokio::time::timeout(patience, future).await {
         Ok(output) => output,
-        Err(late) => panic!("waited {GUARD:?} in vain for {what}: {late}"),
+        Err(late) => panic!("waited {patience:?} in vain for {what}: {late}"),
     }
 }
 

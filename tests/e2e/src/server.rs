@@ -36,22 +36,17 @@ impl Server {
         Self::start_on(settings, true).await
     }
 
+    /// The same, started while the database is away: not ready, and perhaps never.
+    pub async fn start_without_storage(settings: &[(&str, &str)]) -> Self {
+        let server = Self::prepare(settings, true).await;
+        server.gate().close().await;
+        server.spawn();
+        server
+    }
+
     async fn start_on(settings: &[(&str, &str)], gated: bool) -> Self {
         for _ in 0..5 {
-            let lease = PortLease::take();
-            let folder = tempfile::tempdir().unwrap();
-            let server = Self {
-                port: lease.port,
-                storage: if gated {
-                    Storage::make_gated(folder.path()).await
-                } else {
-                    Storage::make(folder.path()).await
-                },
-                folder,
-                settings: owned(settings),
-                child: Mutex::new(None),
-                _lease: lease,
-            };
+            let server = Self::prepare(settings, gated).await;
             match server.launch().await {
                 Ok(()) => return server,
                 Err(log) if log.to_lowercase().contains("in use") => {}
@@ -61,8 +56,30 @@ impl Server {
         panic!("found no free port");
     }
 
+    async fn prepare(settings: &[(&str, &str)], gated: bool) -> Self {
+        let lease = PortLease::take();
+        let folder = tempfile::tempdir().unwrap();
+        Self {
+            port: lease.port,
+            storage: if gated {
+                Storage::make_gated(folder.path()).await
+            } else {
+                Storage::make(folder.path()).await
+            },
+            folder,
+            settings: owned(settings),
+            child: Mutex::new(None),
+            _lease: lease,
+        }
+    }
+
     /// Starts the process on the data that there is, and waits until it is ready.
     pub async fn launch(&self) -> Result<(), String> {
+        self.spawn();
+        self.until_ready().await
+    }
+
+    fn spawn(&self) {
         let log = OpenOptions::new()
             .create(true)
             .append(true)
@@ -76,6 +93,10 @@ impl Server {
             .spawn()
             .unwrap();
         *self.child() = Some(child);
+    }
+
+    /// Waits until it is ready; what it wrote when it ends instead.
+    pub async fn until_ready(&self) -> Result<(), String> {
         let client = reqwest::Client::new();
         let url = format!("http://{}/health/ready", self.address());
         eventually("the server to be ready", async || {
@@ -86,6 +107,11 @@ impl Server {
             answer.status().is_success().then_some(Ok(()))
         })
         .await
+    }
+
+    /// Where it stores.
+    pub fn storage_url(&self) -> &str {
+        self.storage.url()
     }
 
     /// What stands before its database.

@@ -30,11 +30,7 @@ pub struct SioSocket {
 }
 
 /// Connects to `path` (such as `/socket.io/`) with this handshake; what `connect_error` says when refused.
-pub async fn connect_socketio(
-    address: &str,
-    path: &str,
-    auth: Value,
-) -> Result<SioSocket, Value> {
+pub async fn connect_socketio(address: &str, path: &str, auth: Value) -> Result<SioSocket, Value> {
     let tcp = TcpStream::connect(address).await.unwrap();
     tcp.set_nodelay(true).unwrap();
     let url = format!("ws://{address}{path}?EIO=4&transport=websocket");
@@ -124,7 +120,8 @@ impl SioSocket {
     pub async fn call(&mut self, name: &str, payload: Value) -> Vec<Value> {
         self.calls += 1;
         let id = self.calls;
-        self.send(&format!("42{id}{}", json!([name, payload]))).await;
+        self.send(&format!("42{id}{}", json!([name, payload])))
+            .await;
         loop {
             if let Some(at) = self.acks.iter().position(|(known, _)| *known == id) {
                 return self.acks.remove(at).unwrap().1;

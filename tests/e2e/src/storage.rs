@@ -1,11 +1,11 @@
 //! Where a server under test keeps its data: every test on a database of its own, every backend in turn.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use mongodb::Client;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
 
@@ -13,6 +13,7 @@ use crate::gate::Gate;
 
 const POSTGRES: &str = "CONNEXUS_TEST_POSTGRES_URL";
 const MONGODB: &str = "CONNEXUS_TEST_MONGODB_URL";
+const DROP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A database, removed when dropped.
 pub(crate) struct Storage {
@@ -115,9 +116,11 @@ impl Drop for Storage {
     fn drop(&mut self) {
         match &self.kind {
             Kind::Sqlite => {}
-            Kind::Postgres { server, name } => drop_postgres(server.clone(), name),
+            Kind::Postgres { server, name } => {
+                wait_for(drop_postgres(server.clone(), name.clone()));
+            }
             Kind::Mongodb { server, name } => {
-                let _ = drop_mongodb(server, name);
+                wait_for(drop_mongodb(server.clone(), name.clone()));
             }
         }
     }
@@ -144,45 +147,31 @@ async fn execute(server: &str, statement: String) -> sqlx::Result<()> {
     connection.close().await
 }
 
-fn drop_postgres(server: String, name: &str) {
-    let statement = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-    // a thread of its own, since nothing can be awaited here
-    let dropped = thread::spawn(move || {
+/// Waits for what removes a database: on a thread of its own, since nothing can be awaited in a `drop`.
+fn wait_for(removing: impl Future<Output = ()> + Send + 'static) {
+    let removed = thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
         if let Ok(runtime) = runtime {
-            let _ = runtime.block_on(execute(&server, statement));
+            runtime.block_on(removing);
         }
     });
-    let _ = dropped.join();
+    let _ = removed.join();
 }
 
-/// The one command that is needed does not deserve a driver: `dropDatabase` as an `OP_MSG`, to a server
-/// that asks for no password.
-fn drop_mongodb(server: &str, name: &str) -> std::io::Result<()> {
-    let host = server.trim_start_matches("mongodb://");
-    let host = host.split(['/', ',', '?']).next().unwrap_or_default();
-    let mut stream = TcpStream::connect(host)?;
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    stream.write_all(&drop_database(name))?;
-    // once it answers, it is done
-    stream.read_exact(&mut [0; 16])
+async fn drop_postgres(server: String, name: String) {
+    let statement = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+    let _ = execute(&server, statement).await;
 }
 
-fn drop_database(name: &str) -> Vec<u8> {
-    let size = |bytes: usize| u32::try_from(bytes).unwrap().to_le_bytes();
-    let elements = [
-        b"\x10dropDatabase\0\x01\0\0\0\x02$db\0",
-        &size(name.len() + 1)[..],
-        name.as_bytes(),
-        b"\0",
-    ]
-    .concat();
-    let document = [&size(4 + elements.len() + 1)[..], &elements, b"\0"].concat();
-    let header = [21 + document.len(), 1, 0, 2013].map(size).concat();
-    // no flags; a section of kind 0
-    [&header[..], &[0; 5], &document].concat()
+/// Waits for a moment only: a server that was killed may have left a transaction open, for whose end the
+/// database waits.
+async fn drop_mongodb(server: String, name: String) {
+    if let Ok(client) = Client::with_uri_str(server).await {
+        let database = client.database(&name);
+        let _ = tokio::time::timeout(DROP_TIMEOUT, database.drop()).await;
+    }
 }
 
 /// The server's address with a database of its own.

@@ -115,7 +115,7 @@ fn front_ends_find_what_they_look_for_inside() {
     assert_eq!(
         part(&token, 1),
         format!(
-            r#"{{"iss":"connexus","aud":"clients","sub":"{user}","sid":"00000000-0000-0000-0000-000000000008","iat":1800000000,"exp":1800000900,"userId":"{user}","id":"{user}","username":"ada"}}"#
+            r#"{{"iss":"connexus","aud":"clients","sub":"{user}","sid":"00000000-0000-0000-0000-000000000008","iat":1800000000,"exp":1800000900,"userId":"{user}","id":"{user}","username":"ada","dialect":"rooms"}}"#
         )
     );
 }
@@ -312,4 +312,17 @@ fn a_refresh_token_is_random_text_and_its_digest() {
     assert_ne!(one.hash, two.hash);
     // SHA-256("abc")
     assert_eq!(issuer.hash_refresh("abc").0[..4], [0xba, 0x78, 0x16, 0xbf]);
+}
+
+#[test]
+fn a_signed_text_is_recognised_and_is_no_token() {
+    let issuer = issuer(&["one secret", "another"]);
+    let signature = issuer.sign("attachment 1").unwrap();
+    assert!(issuer.is_signed("attachment 1", &signature));
+    assert!(!issuer.is_signed("attachment 2", &signature));
+    assert!(!issuer.is_signed("attachment 1", ""));
+    assert!(!issuer.is_signed("attachment 1", "%%%"));
+    let token = issuer.issue_access(&claims()).unwrap();
+    let (text, signature) = token.rsplit_once('.').unwrap();
+    assert!(!issuer.is_signed(text, signature));
 }

@@ -85,9 +85,9 @@ pub async fn change_password(call: Call) -> Answer {
         .change_password(call.actor()?, &current_password, &new_password)
         .await;
     match changed {
-        Err(connexus_domain::Error::Unauthenticated(
-            connexus_domain::AuthFailure::Credentials,
-        )) => Err(Refused::said(401, "Current password is incorrect")),
+        Err(connexus_domain::Error::Unauthenticated(connexus_domain::AuthFailure::Credentials)) => {
+            Err(Refused::said(401, "Current password is incorrect"))
+        }
         other => {
             other?;
             plainly("Password changed successfully")

@@ -1,9 +1,7 @@
 //! Conversations and who is in them.
 
 use connexus_application::conversations::{ConversationChange, ConversationView, CreateGroup};
-use connexus_domain::{
-    ConversationId, Entity, Limit, Page, PreferencesPatch, Role, Seq, UserId,
-};
+use connexus_domain::{ConversationId, Entity, Limit, Page, PreferencesPatch, Role, Seq, UserId};
 use futures_util::future::try_join_all;
 use garde::Validate;
 use serde::Deserialize;
@@ -54,7 +52,10 @@ pub async fn open_direct(call: Call) -> Answer {
     let peer: UserId = ids::parse(&participant_id, Entity::User)?;
     let actor = call.actor()?;
     if peer == actor.user_id {
-        return Err(Refused::said(400, "Cannot create a conversation with yourself"));
+        return Err(Refused::said(
+            400,
+            "Cannot create a conversation with yourself",
+        ));
     }
     let opened = call.app().conversations.open_direct(actor, peer).await?;
     let shape = shape(&call, &opened.view).await?;
@@ -158,12 +159,11 @@ pub async fn archive(call: Call) -> Answer {
     let Archive { archived } = call.fields()?;
     let (id, actor) = (conversation(&call)?, call.actor()?);
     let conversations = &call.app().conversations;
-    let archived = match archived {
-        Some(archived) => archived,
-        None => {
-            let view = conversations.get(actor, id).await?;
-            !view.summary.me.preferences.archived
-        }
+    let archived = if let Some(archived) = archived {
+        archived
+    } else {
+        let view = conversations.get(actor, id).await?;
+        !view.summary.me.preferences.archived
     };
     let patch = PreferencesPatch {
         archived: Some(archived),
@@ -229,8 +229,8 @@ struct NewRole {
 
 pub async fn set_role(call: Call) -> Answer {
     let NewRole { user_id, role } = call.fields()?;
-    let role = Role::parse(&role)
-        .ok_or_else(|| Refused::field("role", "must be admin or member"))?;
+    let role =
+        Role::parse(&role).ok_or_else(|| Refused::field("role", "must be admin or member"))?;
     let user: UserId = ids::parse(&user_id, Entity::Member)?;
     let (id, actor) = (conversation(&call)?, call.actor()?);
     call.app().members.set_role(actor, id, user, role).await?;

@@ -183,7 +183,7 @@ async fn send(conn: Rc<Conn>, event: Event) -> Later {
         let (id, input) = read::<Outgoing>(payload)?.checked()?;
         Ok(conn.app().messages.enqueue(&conn.actor, id, input).await?)
     };
-    let ticket = ticket.await;
+    let ticket: Result<_> = ticket.await;
     Some(Box::pin(async move {
         let sent = async {
             let sent = ticket?.stored().await?;
@@ -197,7 +197,7 @@ async fn send(conn: Rc<Conn>, event: Event) -> Later {
             conn.emit("message_sent", &answer);
             Ok(answer)
         };
-        let sent = sent.await;
+        let sent: Result<Value> = sent.await;
         reply(&conn, ack, sent, |refused| {
             let mut complaint = complaint(refused);
             complaint["tempId"] = temp_id.clone();

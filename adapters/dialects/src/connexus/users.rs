@@ -14,14 +14,22 @@ use crate::rest::{Answer, Call, json};
 
 pub async fn me(call: Call) -> Answer {
     let profile = call.app().users.me(call.actor()?).await?;
-    done(200, "Profile retrieved successfully", own(&call, &profile).await?)
+    done(
+        200,
+        "Profile retrieved successfully",
+        own(&call, &profile).await?,
+    )
 }
 
 async fn own(call: &Call, profile: &Profile) -> Result<Value, Refused> {
     let actor = call.actor()?;
     let contacts = call.app().users.count_contacts(actor).await?;
     let blocked = call.app().blocks.list(actor, None, Limit::of(Limit::MAX));
-    Ok(shapes::own_profile(profile, contacts, &blocked.await?.items))
+    Ok(shapes::own_profile(
+        profile,
+        contacts,
+        &blocked.await?.items,
+    ))
 }
 
 /// What is kept of a profile. Phone, location and links are taken and not kept: see the list of differences
@@ -52,9 +60,10 @@ pub async fn update(call: Call) -> Answer {
     let status = match status.as_deref() {
         // nobody can choose to be offline: that is having no connection
         None | Some("offline") => None,
-        Some(word) => Some(Status::parse(word).ok_or_else(|| {
-            Refused::field("status", "must be online, away, busy or offline")
-        })?),
+        Some(word) => Some(
+            Status::parse(word)
+                .ok_or_else(|| Refused::field("status", "must be online, away, busy or offline"))?,
+        ),
     };
     let change = ProfileChange {
         display_name: name,
@@ -64,13 +73,21 @@ pub async fn update(call: Call) -> Answer {
         ..ProfileChange::default()
     };
     let profile = call.app().users.update(call.actor()?, change).await?;
-    done(200, "Profile updated successfully", own(&call, &profile).await?)
+    done(
+        200,
+        "Profile updated successfully",
+        own(&call, &profile).await?,
+    )
 }
 
 pub async fn get(call: Call) -> Answer {
     let id = call.id("id", Entity::User)?;
     let profile = call.app().users.get(call.actor()?, id).await?;
-    done(200, "User retrieved successfully", shapes::profile(&profile))
+    done(
+        200,
+        "User retrieved successfully",
+        shapes::profile(&profile),
+    )
 }
 
 #[derive(Deserialize, Validate)]

@@ -23,7 +23,6 @@ const UNDECIDED: &str = "any";
 /// One request. Whoever it says asks has been proven.
 pub struct Call {
     pub(super) world: Arc<World>,
-    pub(super) dialect: Dialect,
     pub(super) claim: Option<Dialect>,
     pub(super) actor: Option<Actor>,
     pub(super) request: HttpRequest,
@@ -39,11 +38,6 @@ impl Call {
     /// What the dialects share.
     pub fn world(&self) -> &World {
         &self.world
-    }
-
-    /// The dialect that answers.
-    pub fn dialect(&self) -> Dialect {
-        self.dialect
     }
 
     /// What a token that is issued now says about its bearer's dialect. Nothing, when the request might
@@ -66,11 +60,6 @@ impl Call {
         let mut actor = self.actor()?.clone();
         actor.session_knows = true;
         Ok(actor)
-    }
-
-    /// The body as it came: always an object.
-    pub fn body(&self) -> &Value {
-        &self.body
     }
 
     /// The body's fields.

@@ -145,12 +145,22 @@ async fn answer(
         .as_ref()
         .ok()
         .and_then(|actor| Dialect::parse(actor.dialect.as_deref()?));
-    let of = |dialect| fitting.iter().find(|owned| owned.voice.dialect() == dialect);
+    let of = |dialect| {
+        fitting
+            .iter()
+            .find(|owned| owned.voice.dialect() == dialect)
+    };
     let by_token = claimed.and_then(of);
     let owned = by_token.unwrap_or(first);
     *voice = owned.voice;
-    if fitting.iter().all(|owned| owned.route.access == Access::Signed) && actor.is_err() {
-        return Err(actor.err().map_or(Refused::said(401, "No token"), Refused::Domain));
+    if fitting
+        .iter()
+        .all(|owned| owned.route.access == Access::Signed)
+        && actor.is_err()
+    {
+        return Err(actor
+            .err()
+            .map_or(Refused::said(401, "No token"), Refused::Domain));
     }
     let body = body(&request, payload, world.settings.body_limit).await?;
     let hinted = || {
@@ -170,7 +180,6 @@ async fn answer(
     }
     (owned.route.handler)(Call {
         world: Arc::clone(world),
-        dialect,
         // a route that several have says nothing about who asks, unless its path or body does
         claim: (decided.is_some() || fitting.len() == 1).then_some(dialect),
         actor,
@@ -201,7 +210,8 @@ async fn body(request: &HttpRequest, payload: Payload, most: usize) -> Result<Va
             }
             _ => Refused::said(400, "The body ended before it was complete"),
         })?;
-    if bytes.is_empty() {
+    // some clients write `null` where they have nothing to say
+    if bytes.is_empty() || bytes.as_ref() == b"null" {
         return Ok(Value::Object(Map::new()));
     }
     let kind = request.headers().get(header::CONTENT_TYPE);

@@ -28,8 +28,11 @@ pub struct Conn {
     /// Whose it is.
     pub actor: Actor,
     pub(super) voice: Cell<&'static dyn Voice>,
+    settled: Cell<bool>,
     pub(super) outlet: Rc<Outlet>,
     joined: Rc<RefCell<FxHashSet<ConversationId>>>,
+    /// By what name it has joined them, where the client goes by names.
+    names: RefCell<FxHashMap<String, ConversationId>>,
 }
 
 impl Conn {
@@ -41,14 +44,22 @@ impl Conn {
         detail: Detail,
     ) -> Rc<Self> {
         let joined = Rc::new(RefCell::default());
-        let outlet = Outlet::new(socket.clone(), actor.user_id, voice, detail, Rc::clone(&joined));
+        let outlet = Outlet::new(
+            socket.clone(),
+            actor.user_id,
+            voice,
+            detail,
+            Rc::clone(&joined),
+        );
         Rc::new(Self {
             world,
             socket,
             actor,
             voice: Cell::new(voice),
+            settled: Cell::new(false),
             outlet,
             joined,
+            names: RefCell::default(),
         })
     }
 
@@ -95,14 +106,57 @@ impl Conn {
         }
     }
 
+    /// The same, by the client's name for it.
+    pub fn join_as(&self, name: &str, id: ConversationId) {
+        self.join(id);
+        let mut names = self.names.borrow_mut();
+        if names.len() < JOINED_MAX {
+            names.insert(name.to_owned(), id);
+        }
+    }
+
+    /// What it has joined by this name.
+    pub fn joined_as(&self, name: &str) -> Option<ConversationId> {
+        let id = self.names.borrow().get(name).copied();
+        id.filter(|id| self.has_joined(*id))
+    }
+
     /// And now no more.
     pub fn leave(&self, id: ConversationId) {
         self.joined.borrow_mut().remove(&id);
+        self.names.borrow_mut().retain(|_, known| *known != id);
     }
 
     /// Whether it has joined.
     pub fn has_joined(&self, id: ConversationId) -> bool {
         self.joined.borrow().contains(&id)
+    }
+
+    /// Whether it has been greeted in some dialect.
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled.get()
+    }
+
+    /// Greets the socket in its dialect and hands over what it has missed; once.
+    pub(super) async fn settle(self: &Rc<Self>) -> Result<()> {
+        if self.settled.replace(true) {
+            return Ok(());
+        }
+        let voice = self.voice();
+        voice.connected(Rc::clone(self)).await;
+        if !voice.only_joined() {
+            self.catch_up().await?;
+        }
+        self.release();
+        Ok(())
+    }
+
+    /// The same; when the database is away, the socket is to come back.
+    pub(super) async fn settle_or_close(self: &Rc<Self>) {
+        if let Err(error) = self.settle().await {
+            Refused::Domain(error).log();
+            self.socket.close();
+        }
     }
 
     /// Hands over what none of the user's connections was handed, and remembers that it was.
@@ -117,10 +171,19 @@ impl Conn {
 
     /// The same of one conversation that was joined just now.
     pub async fn catch_up_in(&self, id: ConversationId) -> Result<()> {
-        if let Some(missed) = self.app().missed.of_one(&self.actor, id).await? {
-            self.hand_over(missed);
+        let holds = self.outlet.hold(id);
+        let missed = self.app().missed.of_one(&self.actor, id).await;
+        let done = missed.map(|missed| missed.into_iter().for_each(|one| self.hand_over(one)));
+        if holds {
+            self.release();
         }
-        Ok(())
+        done
+    }
+
+    /// Lets go what was kept back while it caught up.
+    pub(super) fn release(&self) {
+        let written = self.outlet.release();
+        self.app().missed.handed(&self.actor, &written);
     }
 
     fn hand_over(&self, missed: Missed) {

@@ -7,6 +7,7 @@ use actix_web::http::header;
 use async_trait::async_trait;
 use connexus_application::Actor;
 use connexus_domain::ports::{LimitClass, Subject};
+use connexus_domain::{AuthFailure, Error};
 use connexus_socketio::{Handler, Handshake, Namespace, Refusal, Socket};
 use serde_json::{Value, json};
 
@@ -56,7 +57,8 @@ impl Namespace for Gateway {
         }
         let Some(token) = token(&handshake, &auth) else {
             if named.is_some_and(|voice| voice.greeting() == Greeting::Handshake) {
-                return Err(refusal(fallback, &Refused::said(401, "No token provided")));
+                let missing = Error::Unauthenticated(AuthFailure::Missing);
+                return Err(refusal(fallback, &missing.into()));
             }
             return Ok(Visitor::unknown(world, socket, address, named));
         };
@@ -91,13 +93,7 @@ pub(super) fn claimed(world: &World, actor: &Actor) -> Option<&'static dyn Voice
 /// The token of a handshake: in `auth`, in the header, or in the query.
 fn token(handshake: &Handshake, auth: &Value) -> Option<String> {
     let in_auth = auth.get("token").and_then(Value::as_str);
-    let in_header = || {
-        handshake
-            .headers
-            .get(header::AUTHORIZATION)?
-            .to_str()
-            .ok()
-    };
+    let in_header = || handshake.headers.get(header::AUTHORIZATION)?.to_str().ok();
     let in_query = || {
         let mut query = handshake.query.iter();
         query

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use connexus_application::hub::{self, CloseReason, Delivery, Detail, WireFormat};
 use connexus_domain::event::Importance as Weight;
-use connexus_domain::{ConversationId, Event, Seq, UserId};
+use connexus_domain::{ConversationId, Event, Message, Seq, UserId};
 use connexus_socketio::{Importance, Socket};
 use rustc_hash::FxHashSet;
 
@@ -26,14 +26,22 @@ static FORMATS: [WireFormat<Vec<Told>>; 5] = [
     WireFormat::new(5),
 ];
 
+/// Events kept back while the socket catches up. They count as handed over when they are let go: a mark
+/// that is set before would hide what came earlier and is still to be caught up with.
+#[derive(Default)]
+struct Held {
+    /// Of this conversation; of all, when none is named.
+    of: Option<ConversationId>,
+    events: Vec<Arc<Delivery>>,
+}
+
 pub struct Outlet {
     socket: Socket,
     user: UserId,
     voice: Cell<&'static dyn Voice>,
     detail: Detail,
     joined: Rc<RefCell<FxHashSet<ConversationId>>>,
-    /// Events kept back while the socket catches up.
-    held: RefCell<Option<Vec<Arc<Delivery>>>>,
+    held: RefCell<Option<Held>>,
     told: RefCell<ToldUpTo>,
 }
 
@@ -51,7 +59,7 @@ impl Outlet {
             voice: Cell::new(voice),
             detail,
             joined,
-            held: RefCell::new(Some(Vec::new())),
+            held: RefCell::new(Some(Held::default())),
             told: RefCell::default(),
         })
     }
@@ -66,12 +74,41 @@ impl Outlet {
         self.told.borrow_mut().insert(id, upto);
     }
 
-    /// Lets go what was kept back.
-    pub fn release(&self) {
-        let held = self.held.borrow_mut().take();
-        for delivery in held.into_iter().flatten() {
-            hub::Outlet::deliver(self, &delivery);
-        }
+    /// Keeps back what happens in a conversation; `false` when something is kept back already.
+    pub fn hold(&self, id: ConversationId) -> bool {
+        let mut held = self.held.borrow_mut();
+        let free = held.is_none();
+        held.get_or_insert_with(|| Held {
+            of: Some(id),
+            events: Vec::new(),
+        });
+        free
+    }
+
+    /// Lets go what was kept back; the messages among it that were written.
+    pub fn release(&self) -> Vec<Message> {
+        let held = self.held.borrow_mut().take().unwrap_or_default();
+        held.events
+            .iter()
+            .filter(|delivery| hub::Outlet::deliver(self, delivery))
+            .filter_map(|delivery| match delivery.event() {
+                Event::MessageCreated(message) => Some(message.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Who is no member any more has joined nothing.
+    fn forget_if_over(&self, event: &Event) {
+        let id = match event {
+            Event::MemberLeft(member) if member.user_id == self.user => member.conversation_id,
+            Event::ConversationDeleted {
+                conversation_id, ..
+            } => *conversation_id,
+            _ => return,
+        };
+        self.joined.borrow_mut().remove(&id);
+        self.socket.leave(&id.to_string());
     }
 
     /// Whether a packet is for this socket.
@@ -87,6 +124,10 @@ impl Outlet {
         let Event::MessageCreated(message) = event else {
             return false;
         };
+        // one's own messages are not among what is caught up with
+        if message.sender_id == self.user {
+            return false;
+        }
         let mut told = self.told.borrow_mut();
         match told.get(&message.conversation_id) {
             Some(upto) if message.seq <= *upto => true,
@@ -109,15 +150,17 @@ impl hub::Outlet for Outlet {
                 .session_ended()
                 .is_some_and(|packet| self.socket.offer(&packet, Importance::Essential));
         }
-        if let Some(held) = self.held.borrow_mut().as_mut() {
-            if held.len() < HELD_MAX {
-                held.push(Arc::clone(delivery));
-                return true;
+        if let Some(held) = self.held.borrow_mut().as_mut()
+            && (held.of.is_none() || held.of == event.conversation_id())
+        {
+            if held.events.len() < HELD_MAX {
+                held.events.push(Arc::clone(delivery));
+            } else {
+                self.socket.close();
             }
-            self.socket.close();
             return false;
         }
-        if voice.only_joined()
+        if voice.needs_join(event)
             && let Some(id) = event.conversation_id()
             && !self.joined.borrow().contains(&id)
         {
@@ -144,6 +187,7 @@ impl hub::Outlet for Outlet {
         for Told { packet, .. } in told.iter().filter(|told| self.is_for(told.to)) {
             any |= self.socket.offer(packet, importance);
         }
+        self.forget_if_over(event);
         any
     }
 

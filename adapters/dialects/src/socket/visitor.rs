@@ -4,10 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use connexus_application::hub::{Connection, GuestRegistration, Outlet, Registration, Worker};
 use connexus_application::hub::{CloseReason, Delivery, Detail};
+use connexus_application::hub::{Connection, GuestRegistration, Outlet, Registration, Worker};
 use connexus_application::{Actor, Connexus};
 use connexus_domain::ports::{LimitClass, Subject};
 use connexus_domain::{AuthFailure, Error, Result};
@@ -19,6 +20,9 @@ use crate::dialect::Dialect;
 use crate::refused::Refused;
 use crate::voice::Voice;
 use crate::world::World;
+
+/// How long a socket that may speak any dialect is waited for to say something.
+const UNDECIDED_FOR: Duration = Duration::from_millis(700);
 
 pub struct Visitor {
     world: Arc<World>,
@@ -33,11 +37,14 @@ pub struct Visitor {
 
 enum State {
     /// Nobody knows who it is.
-    Unknown(Option<GuestRegistration>),
+    Unknown { _guest: Option<GuestRegistration> },
     /// The handshake has said it; not attached yet.
     Proven(Box<Actor>),
     /// Attached.
-    Known(Rc<Conn>, Registration),
+    Known {
+        conn: Rc<Conn>,
+        _registration: Registration,
+    },
     /// It was refused, or has gone.
     Over,
 }
@@ -55,7 +62,7 @@ impl Visitor {
             socket,
             address,
             voice,
-            state: State::Unknown(None),
+            state: State::Unknown { _guest: None },
             known: Rc::default(),
         })
     }
@@ -112,15 +119,21 @@ impl Visitor {
         );
         let registration = worker(&app).connect(connection, Rc::clone(&conn.outlet) as Rc<_>);
         self.known.set(true);
-        self.state = State::Known(Rc::clone(&conn), registration);
+        self.state = State::Known {
+            conn: Rc::clone(&conn),
+            _registration: registration,
+        };
         if app.auth.was_ended(&conn.actor) {
             return Err(Error::Unauthenticated(AuthFailure::RevokedSession));
         }
-        voice.connected(Rc::clone(&conn)).await;
-        if !voice.only_joined() {
-            conn.catch_up().await?;
+        if self.voice.is_some() {
+            return conn.settle().await;
         }
-        conn.outlet.release();
+        // its first event decides; if there is none, the first dialect is as good as any
+        actix_rt::spawn(async move {
+            tokio::time::sleep(UNDECIDED_FOR).await;
+            conn.settle_or_close().await;
+        });
         Ok(())
     }
 
@@ -185,12 +198,13 @@ impl Visitor {
         let (Some(owner), None) = (owners.next(), owners.next()) else {
             return;
         };
-        let before = conn.voice().dialect();
         drop(owners);
         self.voice = Some(owner);
-        if owner.dialect() != before {
+        if owner.dialect() != conn.voice().dialect() {
             conn.speak(owner);
-            owner.connected(Rc::clone(conn)).await;
+            if conn.is_settled() {
+                owner.connected(Rc::clone(conn)).await;
+            }
         }
     }
 }
@@ -207,7 +221,8 @@ impl Handler for Visitor {
             return;
         }
         let guest = Rc::new(Guest(self.socket.clone()));
-        self.state = State::Unknown(Some(worker(&self.world.app).welcome(guest)));
+        let guest = Some(worker(&self.world.app).welcome(guest));
+        self.state = State::Unknown { _guest: guest };
         let (known, socket) = (Rc::clone(&self.known), self.socket.clone());
         let patience = self.world.settings.auth_timeout;
         actix_rt::spawn(async move {
@@ -220,14 +235,15 @@ impl Handler for Visitor {
 
     async fn event(&mut self, event: Event) -> Later {
         let conn = match &self.state {
-            State::Unknown(_) | State::Proven(_) => {
+            State::Unknown { .. } | State::Proven(_) => {
                 self.identify(&event).await;
                 return None;
             }
-            State::Known(conn, _) => Rc::clone(conn),
+            State::Known { conn, .. } => Rc::clone(conn),
             State::Over => return None,
         };
         self.decide(&conn, &event).await;
+        conn.settle_or_close().await;
         let subject = Subject::User(conn.actor.user_id);
         if let Err(error) = self.world.count(class_of(&event.name), subject) {
             conn.complain(&error.into());
@@ -244,7 +260,7 @@ impl Handler for Visitor {
 
 /// How an event is limited, by what all dialects have in its name.
 fn class_of(name: &str) -> LimitClass {
-    let sends = ["send", "new message", "edit", "delete", "reaction"];
+    let sends = ["send", "edit", "delete", "reaction"];
     if sends.iter().any(|word| name.contains(word)) {
         LimitClass::Send
     } else {

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "to panic is how a test fails")]
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod private;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;

@@ -4,10 +4,12 @@
 mod connection;
 mod driver;
 mod frame;
+mod heartbeat;
 mod http;
 mod polling;
 mod reason;
 mod session;
+mod upgrade;
 mod websocket;
 
 use std::collections::HashMap;

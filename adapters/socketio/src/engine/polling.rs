@@ -20,6 +20,8 @@ use super::session::{Message, Polled, Session};
 const SEPARATOR: u8 = 0x1E;
 /// How long a client's close waits for its poll, which may be on its way on another connection.
 const FAREWELL: Duration = Duration::from_millis(100);
+/// A poll of a session that was upgraded is refused after what its WebSocket is being told.
+const UPGRADED: Duration = Duration::from_millis(20);
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -47,6 +49,7 @@ impl Drop for Pending<'_> {
 
 pub async fn get(session: &Session) -> Result<HttpResponse, Invalid> {
     if session.lock().is_websocket() {
+        tokio::time::sleep(UPGRADED).await;
         return Err(Invalid::Request);
     }
     session.start_poll().map_err(|reason| {
@@ -69,7 +72,10 @@ pub async fn get(session: &Session) -> Result<HttpResponse, Invalid> {
         }
         Polled::Noop => Ok(text("6")),
         Polled::Close => Ok(text("1")),
-        Polled::Upgraded => Err(Invalid::Request),
+        Polled::Upgraded => {
+            tokio::time::sleep(UPGRADED).await;
+            Err(Invalid::Request)
+        }
     }
 }
 

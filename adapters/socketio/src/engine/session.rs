@@ -9,15 +9,13 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use bytestring::ByteString;
 use tokio::sync::Notify;
-use tokio::time::{Duration, Instant};
+use tokio::time::Instant;
 
 use super::frame::Frame;
 use super::reason::CloseReason;
 use crate::packet::Importance;
 use crate::settings::Settings;
 
-/// A ping that is this late because of the timer's grain still counts from when it was due.
-const GRAIN: Duration = Duration::from_millis(25);
 /// A queue that had more places than this gives them back when it is empty.
 const KEPT: usize = 16;
 
@@ -67,24 +65,29 @@ pub struct State {
     pub transport: Transport,
     /// The WebSocket that wants to take over.
     pub candidate: Option<u32>,
-    sockets: u32,
+    pub(super) sockets: u32,
     outbox: VecDeque<Frame>,
     outbox_bytes: usize,
     waker: Option<Waker>,
-    /// A poll waits.
-    pub polled: bool,
-    /// A poll that waits is to end with `6`.
-    noop: bool,
+    poll: PollState,
     /// A body is being read.
     pub posting: bool,
-    inbox: VecDeque<Message>,
+    pub(super) inbox: VecDeque<Message>,
     inbox_bytes: usize,
     /// Nothing more will come in; what has come is still handed over.
     finished: Option<CloseReason>,
-    closed: Option<CloseReason>,
-    pinged: bool,
+    pub(super) closed: Option<CloseReason>,
+    pub(super) pinged: bool,
     /// When to ping, or to give up.
-    due: Instant,
+    pub(super) due: Instant,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum PollState {
+    None,
+    Waits,
+    /// It waits and is to end with `6`.
+    Noop,
 }
 
 /// How a poll ends.
@@ -110,8 +113,7 @@ impl Session {
             outbox: VecDeque::new(),
             outbox_bytes: 0,
             waker: None,
-            polled: false,
-            noop: false,
+            poll: PollState::None,
             posting: false,
             inbox: VecDeque::new(),
             inbox_bytes: 0,
@@ -208,11 +210,11 @@ impl Session {
         if let Some(reason) = state.closed {
             return Err(reason);
         }
-        if state.polled {
+        if state.poll != PollState::None {
             self.close_locked(state, CloseReason::Protocol);
             return Err(CloseReason::Protocol);
         }
-        state.polled = true;
+        state.poll = PollState::Waits;
         drop(state);
         self.changed.notify_waiters();
         Ok(())
@@ -225,7 +227,7 @@ impl Session {
             if matches!(state.transport, Transport::WebSocket(_)) {
                 return Poll::Ready(Polled::Upgraded);
             }
-            if state.noop || matches!(state.transport, Transport::Upgrading(_)) {
+            if state.poll == PollState::Noop || matches!(state.transport, Transport::Upgrading(_)) {
                 return Poll::Ready(Polled::Noop);
             }
             if state.closed.is_some() {
@@ -244,17 +246,18 @@ impl Session {
 
     /// The poll has been answered.
     pub fn end_poll(&self) {
-        let mut state = self.lock();
-        state.polled = false;
-        state.noop = false;
+        self.lock().poll = PollState::None;
     }
 
     /// Ends a poll that waits with `6`; whether there was one.
     pub fn answer_noop(&self) -> bool {
         let mut state = self.lock();
-        state.noop = state.polled;
+        if state.poll == PollState::None {
+            return false;
+        }
+        state.poll = PollState::Noop;
         state.wake();
-        state.noop
+        true
     }
 
     // --- what comes in
@@ -328,7 +331,7 @@ impl Session {
         self.close_locked(self.lock(), reason);
     }
 
-    fn close_locked(&self, mut state: MutexGuard<'_, State>, reason: CloseReason) {
+    pub(super) fn close_locked(&self, mut state: MutexGuard<'_, State>, reason: CloseReason) {
         if state.closed.is_some() {
             return;
         }
@@ -364,121 +367,10 @@ impl Session {
             ended.await;
         }
     }
-
-    // --- upgrade
-
-    /// A number for a WebSocket that wants to take over, if there may be one.
-    pub fn offer_upgrade(&self) -> Option<u32> {
-        let mut state = self.lock();
-        let free = state.closed.is_none()
-            && state.candidate.is_none()
-            && state.transport == Transport::Polling;
-        free.then(|| {
-            state.sockets += 1;
-            state.candidate = Some(state.sockets);
-            state.sockets
-        })
-    }
-
-    /// The WebSocket was probed: polls end from now on.
-    pub fn probe(&self, socket: u32) {
-        let mut state = self.lock();
-        if state.candidate == Some(socket) && state.transport == Transport::Polling {
-            state.transport = Transport::Upgrading(socket);
-            state.wake();
-        }
-    }
-
-    /// The WebSocket takes over. False when it must not.
-    pub fn upgrade(&self, socket: u32) -> bool {
-        let mut state = self.lock();
-        if state.closed.is_some() || state.transport != Transport::Upgrading(socket) {
-            return false;
-        }
-        state.transport = Transport::WebSocket(socket);
-        state.candidate = None;
-        state.wake();
-        drop(state);
-        metrics::counter!("socketio_upgrades_total").increment(1);
-        true
-    }
-
-    /// The WebSocket does not take over.
-    pub fn abandon_upgrade(&self, socket: u32) {
-        let mut state = self.lock();
-        if state.candidate == Some(socket) {
-            state.candidate = None;
-            if state.transport == Transport::Upgrading(socket) {
-                state.transport = Transport::Polling;
-            }
-        }
-    }
-
-    // --- heartbeat
-
-    /// Something was heard of the client.
-    pub fn heard(&self, pong: bool) {
-        let mut state = self.lock();
-        let now = Instant::now();
-        if pong && state.pinged {
-            state.pinged = false;
-            state.due = now + self.settings.ping_interval;
-            drop(state);
-            self.changed.notify_waiters();
-        } else if state.pinged {
-            // what is still under way before the pong proves as much
-            state.due = now + self.settings.ping_timeout;
-        }
-    }
-
-    /// Does what is due, and tells when to look again; `None` when the session has ended.
-    pub fn beat(&self) -> Option<Instant> {
-        let mut state = self.lock();
-        if state.closed.is_some() {
-            return None;
-        }
-        let now = Instant::now();
-        if now >= state.due {
-            if !state.pinged {
-                let on_time = now - state.due < GRAIN;
-                let sent = if on_time { state.due } else { now };
-                state.pinged = true;
-                state.due = sent + self.settings.ping_timeout;
-                state.push(Frame::packet("2"));
-                state.wake();
-            } else if state.inbox.len() >= self.settings.max_events_waiting {
-                // it is this side that is late: the pong may be behind what waits
-                state.due = now + self.settings.ping_timeout;
-            } else {
-                self.close_locked(state, CloseReason::PingTimeout);
-                return None;
-            }
-        }
-        Some(state.due)
-    }
-
-    /// A request has come: whether the session is still alive, even if the timer is late.
-    pub fn is_alive(&self) -> bool {
-        let state = self.lock();
-        if state.closed.is_some() {
-            return false;
-        }
-        let now = Instant::now();
-        let deadline = if state.pinged {
-            state.due
-        } else {
-            state.due + self.settings.ping_timeout
-        };
-        if now >= deadline && state.inbox.len() < self.settings.max_events_waiting {
-            self.close_locked(state, CloseReason::PingTimeout);
-            return false;
-        }
-        true
-    }
 }
 
 impl State {
-    fn push(&mut self, frame: Frame) {
+    pub(super) fn push(&mut self, frame: Frame) {
         self.outbox_bytes += frame.len();
         self.outbox.push_back(frame);
     }
@@ -496,7 +388,7 @@ impl State {
         }
     }
 
-    fn wake(&mut self) {
+    pub(super) fn wake(&mut self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }

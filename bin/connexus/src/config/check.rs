@@ -15,6 +15,7 @@ pub const SECRET_MIN: usize = 32;
 
 pub fn check(config: &Config) -> Result<(), ConfigError> {
     numbers(config)?;
+    dialect_numbers(config)?;
     bind_address(&config.server.bind)?;
     proxies(&config.server.trusted_proxies)?;
     storage(&config.storage.url)?;
@@ -48,8 +49,6 @@ fn numbers(config: &Config) -> Result<(), ConfigError> {
         delivery,
         presence,
         sync,
-        dialects,
-        socketio,
         ..
     } = config;
     within("server.workers", server.workers, 0..=1_024)?;
@@ -109,7 +108,30 @@ fn numbers(config: &Config) -> Result<(), ConfigError> {
     within("ws.queue_bytes", ws.queue_bytes, 65_536..=1_073_741_824)?;
     within("ws.max_in_flight", ws.max_in_flight, 1..=10_000)?;
     within("ws.sync_grace_ms", ws.sync_grace_ms, 0..=60_000)?;
-    within("dialects.token_ttl_s", dialects.token_ttl_s, 1..=YEAR_S)?;
+    within("coalescer.lanes", coalescer.lanes, 1..=256)?;
+    within("coalescer.max_batch", coalescer.max_batch, 1..=10_000)?;
+    within("coalescer.queue", coalescer.queue, 1..=1_000_000)?;
+    within(
+        "delivery.receipt_flush_ms",
+        delivery.receipt_flush_ms,
+        0..=60_000,
+    )?;
+    within("presence.grace_ms", presence.grace_ms, 0..=600_000)?;
+    within(
+        "presence.push_interval_ms",
+        presence.push_interval_ms,
+        50..=60_000,
+    )?;
+    within("sync.max_lag", sync.max_lag, 1..=10_000_000)?;
+    within("sync.snapshot_messages", sync.snapshot_messages, 1..=1_000)?;
+    within("sync.max_changes", sync.max_changes, 2..=100_000)
+}
+
+fn dialect_numbers(config: &Config) -> Result<(), ConfigError> {
+    let Config {
+        dialects, socketio, ..
+    } = config;
+    within("dialects.token_ttl_s", dialects.token_ttl_s, 1..=31_557_600)?;
     within("dialects.password_min", dialects.password_min, 1..=128)?;
     within(
         "socketio.ping_interval_ms",
@@ -135,24 +157,7 @@ fn numbers(config: &Config) -> Result<(), ConfigError> {
         "socketio.max_sessions",
         socketio.max_sessions,
         1..=10_000_000,
-    )?;
-    within("coalescer.lanes", coalescer.lanes, 1..=256)?;
-    within("coalescer.max_batch", coalescer.max_batch, 1..=10_000)?;
-    within("coalescer.queue", coalescer.queue, 1..=1_000_000)?;
-    within(
-        "delivery.receipt_flush_ms",
-        delivery.receipt_flush_ms,
-        0..=60_000,
-    )?;
-    within("presence.grace_ms", presence.grace_ms, 0..=600_000)?;
-    within(
-        "presence.push_interval_ms",
-        presence.push_interval_ms,
-        50..=60_000,
-    )?;
-    within("sync.max_lag", sync.max_lag, 1..=10_000_000)?;
-    within("sync.snapshot_messages", sync.snapshot_messages, 1..=1_000)?;
-    within("sync.max_changes", sync.max_changes, 2..=100_000)
+    )
 }
 
 fn within<T: PartialOrd + Copy + std::fmt::Display>(

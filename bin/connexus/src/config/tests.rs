@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::backends;
 
 fn environment(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs
@@ -101,6 +102,22 @@ fn a_wrong_value_names_key_value_and_what_is_allowed() {
         assert!(parts.iter().all(|part| said.contains(part)), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
     }
+}
+
+#[test]
+fn the_scheme_picks_a_backend_of_this_build() {
+    for url in backends::SCHEMES {
+        let url = format!("{url}://somewhere/chat");
+        assert!(loaded(&[("DATABASE_URL", &url)]).is_ok(), "{url}");
+    }
+    if cfg!(feature = "mongodb") {
+        assert!(backends::SCHEMES.contains(&"mongodb+srv"));
+    }
+    let said = refused(&[("DATABASE_URL", "mysql://u:hidden@h/chat")]);
+    assert!(
+        said.contains("storage.url") && !said.contains("hidden"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::state::{How, Owner, State};
 use super::{Service, Setup, note, process};
@@ -60,6 +60,7 @@ fn url(service: Service, root: &Path, project: &str) -> Result<String> {
     let (port, profile) = match service {
         Service::Postgres => ("5432", "postgres"),
         Service::Mongodb => ("27017", "mongodb"),
+        Service::S3 => bail!("there is no container of it"),
     };
     let published = process::run(
         compose(root, project)
@@ -69,7 +70,7 @@ fn url(service: Service, root: &Path, project: &str) -> Result<String> {
     Ok(match service {
         Service::Postgres => format!("postgres://connexus:connexus@{published}/postgres"),
         // the replica set's own name of it is known to containers only
-        Service::Mongodb => format!("mongodb://{published}/?directConnection=true"),
+        _ => format!("mongodb://{published}/?directConnection=true"),
     })
 }
 

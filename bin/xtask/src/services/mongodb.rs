@@ -40,8 +40,6 @@ pub fn start(setup: &Setup) -> Result<State> {
     server
         .args(["--replSet", REPLICA_SET, "--bind_ip", "127.0.0.1"])
         .args(["--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"])
-        // what a killed server had begun is given up soon, as docs/storage.md advises
-        .args(["--setParameter", "transactionLifetimeLimitSeconds=2"])
         .args(["--oplogSize", "64", "--port", &port.to_string(), "--dbpath"])
         .arg(&data);
     let mut child = process::spawn(server, &log, setup.owner)?;

@@ -8,6 +8,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use clap::ValueEnum as _;
 
 use crate::workspace::Workspace;
 
@@ -51,7 +52,7 @@ impl Place {
             if process::is(pid, "xtask") {
                 continue;
             }
-            for service in [Service::Postgres, Service::Mongodb] {
+            for &service in Service::value_variants() {
                 self.stop(service, Owner::Run(pid))?;
             }
             remove(&self.home(Owner::Run(pid)))?;

@@ -6,15 +6,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 
 use super::state::{How, State};
-use super::{Service, Setup, note, place, process};
+use super::{Service, Setup, debian, note, place, process};
 
 /// Where Debian keeps its versions.
 const VERSIONS: &str = "/usr/lib/postgresql";
 /// Whom the server runs as when we are root, as which it refuses to run.
 const USER: &str = "postgres";
+/// Names the folder of the programs in the environment.
+pub const PROGRAMS: &str = "CONNEXUS_TEST_POSTGRES_BIN";
 
 pub fn start(setup: &Setup) -> Result<State> {
     let bin = installed()?;
@@ -73,6 +75,14 @@ fn options(port: u16, durable: bool) -> Vec<String> {
     options
 }
 
+/// The folder of a server's programs: the one that was set from outside, else the newest.
+pub fn programs() -> Option<PathBuf> {
+    std::env::var_os(PROGRAMS)
+        .filter(|bin| !bin.is_empty())
+        .map(PathBuf::from)
+        .or_else(|| newest(Path::new(VERSIONS)))
+}
+
 /// The folder of the newest server's programs; installs one when there is none.
 fn installed() -> Result<PathBuf> {
     if let Some(bin) = newest(Path::new(VERSIONS)) {
@@ -106,33 +116,9 @@ fn install() -> Result<()> {
         "install PostgreSQL, or set {} to a server for tests",
         Service::Postgres.variable()
     );
-    let has_apt = process::succeeds(
-        Command::new("apt-get").arg("--version"),
-        Duration::from_secs(10),
-    );
-    if !has_apt {
-        bail!("no server in {VERSIONS}, and no apt-get to install one: {elsewhere}");
-    }
-    ensure!(
-        process::is_root()?,
-        "no server in {VERSIONS}, and only root can install one: {elsewhere}"
-    );
     no_cluster()?;
-    let attempt = || {
-        process::run(
-            Command::new("apt-get")
-                .args(["install", "-y", "-q", "--no-install-recommends"])
-                .arg("postgresql")
-                .env("DEBIAN_FRONTEND", "noninteractive"),
-        )
-    };
-    note(Service::Postgres, "installing Debian's package");
-    if attempt().is_err() {
-        note(Service::Postgres, "updating the list of packages");
-        process::run(Command::new("apt-get").args(["update", "-q"]))?;
-        attempt()?;
-    }
-    Ok(())
+    let missing = format!("no server in {VERSIONS}");
+    debian::install(&["postgresql"], &missing, &elsewhere)
 }
 
 /// Debian's package would make a cluster of its own, and start it on the well-known port.

@@ -13,7 +13,7 @@ use super::{BLACK_BOX, Backend, CONTRACT, header};
 use crate::workspace::{Workspace, cargo};
 
 /// The server's package and executable.
-const SERVER: &str = "connexus";
+pub const SERVER: &str = "connexus";
 
 /// Runs `cargo` with the arguments; fails when it does.
 pub fn step(args: &[&str]) -> Result<()> {
@@ -78,7 +78,7 @@ pub struct Suite {
     /// Backends that were not chosen.
     pub left_out: Vec<Backend>,
     pub workspace: Workspace,
-    /// Names of variables, each with its value: where the backends' servers are.
+    /// Names of variables, each with its value: where the backends' servers and their programs are.
     pub environment: Vec<(&'static str, String)>,
 }
 

@@ -5,12 +5,15 @@ use std::collections::HashMap;
 use super::Violation;
 use crate::workspace::{Dependency, Kind, Package, Workspace};
 
-/// All that the domain needs: traits, texts, ids. A list of what is allowed, since what does I/O or knows a
-/// wire format cannot be listed.
-const DOMAIN_MAY: [&str; 7] = [
+/// All that the domain needs: traits, texts, ids, and how a port hands over bytes without copying them (`bytes`
+/// is a counted buffer, `futures-core` the trait of streams; neither does I/O). A list of what is allowed, since
+/// what does I/O or knows a wire format cannot be listed.
+const DOMAIN_MAY: [&str; 9] = [
     "async-trait",
+    "bytes",
     "caseless",
     "emojis",
+    "futures-core",
     "sha2",
     "thiserror",
     "unicode-normalization",
@@ -39,8 +42,10 @@ const APPLICATION_MAY_NOT: [&str; 13] = [
 enum Layer {
     Domain,
     Application,
-    /// The vocabulary that the native gateways share: the one adapter that others may name.
+    /// The vocabulary that the native gateways share, which every adapter may name.
     Wire,
+    /// A protocol and nothing else: it names none of ours, and an adapter may speak it.
+    Protocol,
     Adapter,
     Binary,
     Tests,
@@ -52,6 +57,7 @@ impl Layer {
             "domain" => Some(Self::Domain),
             "application" => Some(Self::Application),
             "adapters/wire" => Some(Self::Wire),
+            "adapters/socketio" => Some(Self::Protocol),
             folder => match folder.split_once('/')?.0 {
                 "adapters" => Some(Self::Adapter),
                 "bin" => Some(Self::Binary),
@@ -64,10 +70,13 @@ impl Layer {
     /// Whether what is shipped of this layer may name that one.
     fn may_use(self, other: Self) -> bool {
         match self {
-            Self::Domain => false,
+            Self::Domain | Self::Protocol => false,
             Self::Application => other == Self::Domain,
             Self::Wire => matches!(other, Self::Domain | Self::Application),
-            Self::Adapter => matches!(other, Self::Domain | Self::Application | Self::Wire),
+            Self::Adapter => matches!(
+                other,
+                Self::Domain | Self::Application | Self::Wire | Self::Protocol
+            ),
             Self::Binary => !matches!(other, Self::Binary | Self::Tests),
             Self::Tests => matches!(other, Self::Domain | Self::Application | Self::Tests),
         }
@@ -75,7 +84,7 @@ impl Layer {
 
     /// Whether its tests may.
     fn tests_may_use(self, other: Self) -> bool {
-        self != Self::Domain && other != Self::Binary
+        !matches!(self, Self::Domain | Self::Protocol) && other != Self::Binary
     }
 
     fn name(self) -> &'static str {
@@ -83,6 +92,7 @@ impl Layer {
             Self::Domain => "the domain",
             Self::Application => "the application",
             Self::Wire => "the wire vocabulary",
+            Self::Protocol => "a protocol",
             Self::Adapter => "an adapter",
             Self::Binary => "a binary",
             Self::Tests => "a test crate",
@@ -161,6 +171,8 @@ mod tests {
             ("adapters/wire", "connexus-wire", "connexus-application"),
             ("adapters/http", "connexus-http", "connexus-wire"),
             ("adapters/sqlite", "connexus-sqlite", "sqlx"),
+            ("adapters/socketio", "connexus-socketio", "actix-web"),
+            ("adapters/dialects", "connexus-dialects", "connexus-wire"),
             ("bin/connexus", "connexus", "connexus-sqlite"),
             ("bin/xtask", "xtask", "clap"),
             ("tests/contract", "connexus-contract", "connexus-domain"),
@@ -208,6 +220,8 @@ mod tests {
             ("adapters/sqlite", "connexus-domain", None),
             ("adapters/http", "connexus-application", None),
             ("adapters/http", "actix-web", None),
+            ("adapters/dialects", "connexus-socketio", None),
+            ("adapters/socketio", "proptest", Some(Kind::Dev)),
             ("bin/connexus", "connexus-http", None),
         ] {
             assert_eq!(found(folder, dependency, kind), [""; 0], "{folder}");
@@ -280,6 +294,45 @@ mod tests {
         );
         assert_eq!(found("adapters/http", "connexus", None).len(), 1);
         assert_eq!(found("adapters/http", "connexus", Some(Kind::Dev)).len(), 1);
+    }
+
+    #[test]
+    fn a_protocol_knows_none_of_ours() {
+        for (dependency, what) in [
+            ("connexus-domain", "the domain"),
+            ("connexus-application", "the application"),
+            ("connexus-wire", "the wire vocabulary"),
+            ("connexus-dialects", "an adapter"),
+        ] {
+            for (kind, who) in [
+                (None, "a protocol"),
+                (Some(Kind::Dev), "tests of a protocol"),
+            ] {
+                assert_eq!(
+                    found("adapters/socketio", dependency, kind),
+                    [format!(
+                        "adapters/socketio/Cargo.toml: {who} must not depend on {what} ({dependency})"
+                    )]
+                );
+            }
+        }
+        for (folder, who) in [
+            ("application", "the application"),
+            ("adapters/wire", "the wire vocabulary"),
+        ] {
+            assert_eq!(
+                found(folder, "connexus-socketio", None),
+                [format!(
+                    "{folder}/Cargo.toml: {who} must not depend on a protocol (connexus-socketio)"
+                )]
+            );
+        }
+        assert_eq!(
+            found("adapters/dialects", "connexus-http", None),
+            [
+                "adapters/dialects/Cargo.toml: an adapter must not depend on an adapter (connexus-http)"
+            ]
+        );
     }
 
     #[test]

@@ -109,6 +109,7 @@ async fn killed_under_load(rounds: usize, acknowledged_each: usize) {
         })
         .await;
         app.restart().await;
+        app.look_into_storage().await.check();
         acknowledged.extend(ledger.acknowledged.into_inner().unwrap());
 
         // who got no answer asks again, with the same key

@@ -5,9 +5,11 @@
 
 mod common;
 
+mod asyncapi;
 mod auth;
 mod big;
 mod blocks;
+mod clients;
 mod conversations;
 mod crash;
 mod dialects;
@@ -18,6 +20,7 @@ mod messages;
 mod openapi;
 mod ops;
 mod outage;
+mod outside;
 mod presence;
 mod reactions;
 mod receipts;
@@ -26,6 +29,7 @@ mod search;
 mod sessions;
 mod shutdown;
 mod slow_reader;
+mod startup;
 mod sync;
 mod sync_live;
 mod tokens;

@@ -5,6 +5,7 @@ mod direct;
 mod mern;
 mod rooms;
 mod secured;
+mod world;
 
 use connexus_e2e::{Http, SioSocket, TestApp, connect_socketio, unique};
 use serde_json::{Value, json};
@@ -61,8 +62,16 @@ impl Person {
             .post(&format!("/{dialect}/{route}"), body)
             .await
             .expect(201);
-        let data = if dialect == "mern" { &answer } else { &answer["data"] };
-        let user = if dialect == "mern" { data } else { &data["user"] };
+        let data = if dialect == "mern" {
+            &answer
+        } else {
+            &answer["data"]
+        };
+        let user = if dialect == "mern" {
+            data
+        } else {
+            &data["user"]
+        };
         let id = user.get("_id").or_else(|| user.get("id")).unwrap();
         let token = data["token"].as_str().unwrap().to_owned();
         Self {

@@ -1,0 +1,204 @@
+//! What this dialect's clients see: users, chats, messages.
+
+use connexus_application::conversations::ConversationView;
+use connexus_application::scene::Scene;
+use connexus_domain::member::succession;
+use connexus_domain::{
+    Conversation, ConversationKind, Member, Message, Receipt, Role, Seq, User, UserId,
+};
+use connexus_wire::text::Id;
+use connexus_wire::time::Time;
+use serde_json::{Value, json};
+
+use crate::people::People;
+
+/// A user as others see it. Who has no picture has none: the front ends draw the initials then.
+pub fn user(user: &User) -> Value {
+    json!({
+        "_id": Id::from(user.id),
+        "name": user.display_name,
+        "username": user.username.as_str(),
+        "email": user.email.as_str(),
+        "pic": user.avatar_url,
+        "isAdmin": false,
+    })
+}
+
+/// An account as its owner gets it, with the token.
+pub fn account(user: &User, token: &str) -> Value {
+    json!({
+        "_id": Id::from(user.id),
+        "name": user.display_name,
+        "email": user.email.as_str(),
+        "isAdmin": false,
+        "pic": user.avatar_url,
+        "token": token,
+    })
+}
+
+/// Whoever sent a message.
+pub fn sender(people: &dyn People, id: UserId) -> Value {
+    let user = people.person(id);
+    json!({
+        "_id": Id::from(id),
+        "name": user.map_or("", |user| user.display_name.as_str()),
+        "email": user.map_or("", |user| user.email.as_str()),
+        "pic": user.and_then(|user| user.avatar_url.as_deref()),
+    })
+}
+
+/// How far the members of a chat have read, as far as they tell.
+#[derive(Debug, Default)]
+pub struct Readers(Vec<(UserId, Seq)>);
+
+impl Readers {
+    /// From receipts.
+    pub fn of(receipts: &[Receipt]) -> Self {
+        let reached = receipts.iter().map(|r| (r.user_id, r.read_seq));
+        Self(reached.collect())
+    }
+
+    /// From what a scene knows, which may be a few seconds old but for `me`.
+    fn in_scene(scene: &Scene, me: &Member) -> Self {
+        let others = scene
+            .members
+            .iter()
+            .filter(|id| **id != me.user_id)
+            .filter_map(|id| Some((scene.user(*id)?, scene.member(*id)?)))
+            .filter(|(user, _)| user.privacy.read_receipts)
+            .map(|(_, member)| (member.user_id, member.read_seq));
+        Self(others.chain([(me.user_id, me.read_seq)]).collect())
+    }
+
+    fn of_message(&self, message: &Message) -> Value {
+        self.0
+            .iter()
+            .filter(|(user, seq)| *user != message.sender_id && *seq >= message.seq)
+            .map(|(user, _)| json!(Id::from(*user)))
+            .collect()
+    }
+}
+
+/// The users of a chat, and the one whom these clients call its admin: there is but one, who has the highest
+/// role for the longest time.
+#[derive(Debug, Default)]
+pub struct Crowd {
+    users: Vec<Value>,
+    admin: Option<Value>,
+}
+
+impl Crowd {
+    /// Of these members.
+    pub fn of<'a>(members: impl IntoIterator<Item = (&'a User, &'a Member)>) -> Self {
+        let mut users = Vec::new();
+        let mut head: Option<(&User, &Member)> = None;
+        for (who, member) in members {
+            users.push(user(who));
+            if member.role > Role::Member
+                && head.is_none_or(|(_, first)| succession(member, first).is_lt())
+            {
+                head = Some((who, member));
+            }
+        }
+        Self {
+            users,
+            admin: head.map(|(who, _)| user(who)),
+        }
+    }
+
+    /// Of a chat that is not a big one. Of a big one, only who acts is known here.
+    pub fn in_scene(scene: &Scene) -> Self {
+        let known = |id: &UserId| Some((scene.user(*id)?.as_ref(), scene.member(*id)?));
+        let mut crowd = Self::of(scene.members.iter().filter_map(known));
+        if crowd.users.is_empty() {
+            let here = scene.members.iter().filter_map(|id| scene.user(*id));
+            crowd.users = here.map(|who| user(who)).collect();
+        }
+        crowd
+    }
+
+    /// The users as their ids alone.
+    #[must_use]
+    pub fn by_ids(mut self) -> Self {
+        for user in &mut self.users {
+            *user = user["_id"].take();
+        }
+        self
+    }
+
+    /// With somebody else as admin, when there is none yet.
+    #[must_use]
+    pub fn or_admin(mut self, id: UserId, people: &dyn People) -> Self {
+        if self.admin.is_none() {
+            self.admin = Some(
+                people
+                    .person(id)
+                    .map_or_else(|| json!({"_id": Id::from(id)}), user),
+            );
+        }
+        self
+    }
+}
+
+/// A chat.
+pub fn chat(conversation: &Conversation, crowd: Crowd, latest: Option<Value>) -> Value {
+    let group = conversation.kind != ConversationKind::Direct;
+    let slug = conversation
+        .slug
+        .as_ref()
+        .map(connexus_domain::Slug::as_str);
+    let admin = crowd
+        .admin
+        .unwrap_or_else(|| json!({"_id": Id::from(conversation.created_by)}));
+    let mut shape = json!({
+        "_id": Id::from(conversation.id),
+        // what such servers call every chat of two; clients show the other user's name
+        "chatName": if group { conversation.name.as_deref().or(slug) } else { Some("sender") },
+        "isGroupChat": group,
+        "users": crowd.users,
+        "groupAdmin": group.then_some(admin),
+        "latestMessage": null,
+        "createdAt": Time(conversation.created_at),
+        "updatedAt": Time(conversation.last_activity_at),
+    });
+    if let Some(latest) = latest {
+        shape["latestMessage"] = latest;
+    }
+    shape
+}
+
+/// The newest message of a chat, if it has not been deleted; in it, the chat is but its id.
+pub fn latest(view: &ConversationView, scene: &Scene, people: &dyn People) -> Option<Value> {
+    let summary = &view.summary;
+    let newest = summary.last_message.as_ref().filter(|m| m.is_live())?;
+    let readers = Readers::in_scene(scene, &summary.me);
+    let chat = json!(Id::from(summary.conversation.id));
+    Some(message(newest, people, &chat, &readers))
+}
+
+/// A message in its chat.
+pub fn message(message: &Message, people: &dyn People, chat: &Value, readers: &Readers) -> Value {
+    json!({
+        "_id": Id::from(message.id),
+        "sender": sender(people, message.sender_id),
+        // the front ends count its characters
+        "content": message.body.as_deref().unwrap_or_default(),
+        "chat": chat,
+        "readBy": readers.of_message(message),
+        "createdAt": Time(message.created_at),
+        "updatedAt": Time(message.edited_at.unwrap_or(message.created_at)),
+    })
+}
+
+/// A message that was sent just now, with all that a client has to know of its chat.
+pub fn fresh(sent: &Message, scene: &Scene, crowd: Crowd) -> Value {
+    let chat = scene.conversation.as_deref().map_or_else(
+        || json!({"_id": Id::from(sent.conversation_id)}),
+        |conversation| {
+            let mut shape = chat(conversation, crowd, None);
+            shape["updatedAt"] = json!(Time(sent.created_at));
+            shape
+        },
+    );
+    message(sent, scene, &chat, &Readers::default())
+}

@@ -1,0 +1,171 @@
+//! What a client must not do, and what a slow one loses.
+
+use std::time::Duration;
+
+use connexus_socketio::{QueueLimits, Settings};
+
+use crate::harness::{quick, start};
+
+#[tokio::test]
+async fn malformed_packets_end_the_session() {
+    let running = start(quick());
+    for bad in [
+        "abc",
+        "4abc",
+        "42{}",
+        r#"42abc["a"]"#,
+        "0",
+        "2probe",
+        "40[]",
+        r#"42/no,["a"]"#,
+        "40",
+    ] {
+        let mut client = running.joined().await;
+        client.send(bad).await;
+        assert_eq!(client.closed().await, Some(1002), "{bad}");
+    }
+    for bad in ["abc", "4abc", "b*", "", "4\u{1e}", "42[\"before CONNECT\"]"] {
+        let query = running.polling().await;
+        running.post(&query, bad).await;
+        for _ in 0..100 {
+            if running.server.sessions() == 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(running.get(&query).await.0, 400, "{bad}");
+    }
+    running.emptied().await;
+}
+
+#[tokio::test]
+async fn what_is_too_big_ends_the_session() {
+    let settings = Settings {
+        max_payload: 1000,
+        ..quick()
+    };
+    let running = start(settings);
+    let query = running.polling().await;
+    assert_eq!(running.post(&query, "4".repeat(1001)).await.0, 413);
+    assert_eq!(running.get(&query).await.0, 400);
+    let mut client = running.joined().await;
+    client
+        .send(&format!("42[\"echo\",\"{}\"]", "x".repeat(2000)))
+        .await;
+    assert_eq!(client.closed().await, Some(1009));
+    let mut client = running.joined().await;
+    client.send("4511-[\"echo\"]").await;
+    assert_eq!(client.closed().await, Some(1002));
+    running.emptied().await;
+}
+
+#[tokio::test]
+async fn sessions_and_namespaces_are_counted_and_must_be_joined_in_time() {
+    let settings = Settings {
+        max_sessions: 2,
+        max_namespaces: 1,
+        connect_timeout: Duration::from_millis(300),
+        ..quick()
+    };
+    let running = start(settings);
+    let mut client = running.joined().await;
+    client.send("40/custom,").await;
+    assert_eq!(
+        client.text().await,
+        r#"44/custom,{"message":"Too many namespaces"}"#
+    );
+    let mut silent = running.websocket("EIO=4&transport=websocket").await;
+    assert_eq!(running.get("EIO=4&transport=polling").await.0, 503);
+    assert_eq!(silent.closed().await, Some(1008));
+    for _ in 0..33 {
+        client.send("40/x").await;
+    }
+    assert_eq!(client.closed().await, Some(1002));
+}
+
+#[tokio::test]
+async fn a_slow_reader_is_ended() {
+    let settings = Settings {
+        queue: QueueLimits {
+            packets: 16,
+            bytes: 100_000,
+        },
+        ..quick()
+    };
+    let running = start(settings);
+    let mut client = running.joined().await;
+    client.send(r#"42["flood"]"#).await;
+    assert_eq!(client.closed().await, Some(1013));
+    assert_eq!(running.noted(1).await, ["/ slow reader"]);
+    let query = running.polling().await;
+    running.post(&query, "40\u{1e}42[\"flood\"]").await;
+    running.emptied().await;
+    assert_eq!(running.get(&query).await.0, 400);
+}
+
+#[tokio::test]
+async fn what_matters_less_is_dropped_first() {
+    let settings = Settings {
+        queue: QueueLimits {
+            packets: 16,
+            bytes: 100_000,
+        },
+        ..quick()
+    };
+    let running = start(settings);
+    let query = running.polling().await;
+    running.post(&query, "40").await;
+    running.get(&query).await;
+    running.post(&query, "42[\"offers\"]").await;
+    assert_eq!(running.noted(2).await, ["[8, 4, 4]", "/ slow reader"]);
+}
+
+#[tokio::test]
+async fn origins_are_checked() {
+    let settings = Settings {
+        origins: vec!["https://good.example".to_owned()],
+        cors: true,
+        ..quick()
+    };
+    let running = start(settings);
+    for (origin, allowed) in [
+        ("https://good.example", true),
+        ("https://bad.example", false),
+    ] {
+        let request = running.http.get(running.url("EIO=4&transport=polling"));
+        let answer = request
+            .header("origin", origin)
+            .send()
+            .await
+            .expect("an answer");
+        let header = answer.headers().get("access-control-allow-origin");
+        assert_eq!(header.is_some(), allowed);
+        let request = running.http.get(running.url("EIO=4&transport=websocket"));
+        let answer = request
+            .header("origin", origin)
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(answer.status() == 403, !allowed);
+    }
+}
+
+#[tokio::test]
+async fn random_bytes_never_hang_a_session() {
+    use proptest::strategy::{Strategy as _, ValueTree as _};
+    let running = start(quick());
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let bodies = proptest::collection::vec(proptest::num::u8::ANY, 0..60);
+    for _ in 0..300 {
+        let mut body = bodies.new_tree(&mut runner).expect("a body").current();
+        body.splice(..0, *b"40\x1e4");
+        let query = running.polling().await;
+        let (status, _) = running.post(&query, body).await;
+        assert!(status == 200 || status == 400, "{status}");
+        let polled = tokio::time::timeout(Duration::from_secs(10), running.get(&query));
+        let (status, _) = polled.await.expect("an answer");
+        assert!(status == 200 || status == 400, "{status}");
+    }
+    running.server.close_all();
+    running.emptied().await;
+}
