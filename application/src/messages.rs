@@ -93,15 +93,6 @@ impl Messages {
             Some(key) => collect(&mut wrong, ClientId::parse(key))?,
             None => None,
         };
-        if !input.attachment_ids.is_empty() {
-            collect(
-                &mut wrong,
-                Err::<(), _>(Error::invalid(
-                    "attachment_ids",
-                    "there is no such attachment",
-                )),
-            )?;
-        }
         let new = NewMessage {
             id: MessageId::from_uuid(self.context.ids.next()),
             conversation_id: id,

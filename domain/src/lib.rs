@@ -3,6 +3,7 @@
 //!
 //! Nothing here does I/O, reads a clock, or knows a wire format.
 
+pub mod attachment;
 pub mod conversation;
 pub mod error;
 pub mod event;
@@ -19,6 +20,7 @@ pub mod text;
 pub mod time;
 pub mod user;
 
+pub use attachment::{Attachment, MediaKind};
 pub use conversation::{Conversation, ConversationKind, ConversationPatch, Slug};
 pub use error::{AuthFailure, Denial, Entity, Error, FieldError, Result};
 pub use event::Event;

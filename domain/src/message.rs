@@ -4,6 +4,7 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::attachment::Attachment;
 use crate::error::{Denial, Error, Result};
 use crate::id::{AttachmentId, ConversationId, MessageId, UserId};
 use crate::member::MemberAccess;
@@ -162,8 +163,8 @@ pub struct Message {
     pub kind: MessageKind,
     /// The words; none in a tombstone or a bare attachment.
     pub body: Option<String>,
-    /// Its files, in order.
-    pub attachments: Vec<AttachmentId>,
+    /// Its files, in order; none in a tombstone.
+    pub attachments: Vec<Attachment>,
     /// The message it answers.
     pub reply_to: Option<MessageId>,
     /// The message whose thread it is in.
@@ -248,7 +249,7 @@ pub struct NewMessage {
     pub kind: MessageKind,
     /// The words.
     pub body: Option<MessageBody>,
-    /// Its files, in order.
+    /// Its files, in order, each once.
     pub attachments: Vec<AttachmentId>,
     /// The message it answers: one of the same conversation.
     pub reply_to: Option<MessageId>,
@@ -271,6 +272,10 @@ impl NewMessage {
                 "attachment_ids",
                 format!("must be at most {ATTACHMENTS_MAX}"),
             ));
+        }
+        let ids = &self.attachments;
+        if (1..ids.len()).any(|n| ids[..n].contains(&ids[n])) {
+            return Err(Error::invalid("attachment_ids", "must not name one twice"));
         }
         if self.body.is_none() && self.attachments.is_empty() {
             return Err(Error::invalid("body", "must not be empty"));
@@ -315,7 +320,7 @@ impl NewMessage {
             sender_id: self.sender_id,
             kind: self.kind,
             body: self.body.map(MessageBody::into_string),
-            attachments: self.attachments,
+            attachments: numbers.attachments,
             reply_to: self.reply_to,
             thread_id: self.thread_id,
             reply_count: 0,
@@ -328,8 +333,8 @@ impl NewMessage {
     }
 }
 
-/// The numbers that a new message got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The numbers that a new message got, and what is known of its files.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Appended {
     /// Its place in the conversation.
     pub seq: Seq,
@@ -337,6 +342,8 @@ pub struct Appended {
     pub rev: Rev,
     /// When it was stored.
     pub created_at: Timestamp,
+    /// Its files, in order.
+    pub attachments: Vec<Attachment>,
 }
 
 /// What came of one message of a batch.
@@ -430,5 +437,19 @@ mod tests {
             .is_err()
         );
         assert!(new("x").check().is_ok());
+    }
+
+    #[test]
+    fn attachments_are_few_and_named_once() {
+        let with = |ids: &[u128]| NewMessage {
+            attachments: ids
+                .iter()
+                .map(|n| AttachmentId::from_uuid(Uuid::from_u128(*n)))
+                .collect(),
+            ..new("x")
+        };
+        assert!(with(&[1, 2]).check().is_ok());
+        assert!(with(&[1, 2, 1]).check().is_err());
+        assert!(with(&(1..=11).collect::<Vec<_>>()).check().is_err());
     }
 }

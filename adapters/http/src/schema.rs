@@ -120,8 +120,7 @@ pub struct Message {
     pub kind: MessageKind,
     #[schema(required, example = "hello")]
     pub body: Option<String>,
-    #[schema(value_type = Vec<Object>)]
-    pub attachments: Vec<()>,
+    pub attachments: Vec<Attachment>,
     #[schema(required)]
     pub reply_to: Option<Uuid>,
     #[schema(required)]
@@ -136,6 +135,37 @@ pub struct Message {
     pub edited_at: Option<String>,
     #[schema(required, format = DateTime)]
     pub deleted_at: Option<String>,
+}
+
+/// A file of a message.
+#[derive(ToSchema)]
+pub struct Attachment {
+    pub id: Uuid,
+    /// `image`, `video`, `audio` or `file`.
+    #[schema(example = "image")]
+    pub kind: String,
+    #[schema(example = "photo.jpg")]
+    pub name: String,
+    /// By its content.
+    #[schema(example = "image/jpeg")]
+    pub media_type: String,
+    /// In bytes.
+    #[schema(example = 48_000)]
+    pub size: u64,
+    /// In pixels.
+    #[schema(required)]
+    pub width: Option<u32>,
+    /// In pixels.
+    #[schema(required)]
+    pub height: Option<u32>,
+    /// In milliseconds.
+    #[schema(required)]
+    pub duration_ms: Option<u64>,
+    /// A path on this server.
+    pub url: String,
+    /// A path on this server; null when there are no thumbnails.
+    #[schema(required)]
+    pub thumbnail_url: Option<String>,
 }
 
 /// Who reacted with one emoji.
@@ -312,7 +342,9 @@ mod tests {
     use std::collections::BTreeSet;
 
     use connexus_domain as domain;
-    use connexus_wire::shapes::{MemberShape, MessageShape, ReceiptShape, UserShape};
+    use connexus_wire::shapes::{
+        AttachmentShape, MemberShape, MessageShape, ReceiptShape, UserShape,
+    };
     use domain::{ConversationId, MessageId, Timestamp, UserId};
     use serde_json::Value;
 
@@ -376,6 +408,14 @@ mod tests {
             deleted_at: None,
         };
         matches("Message", MessageShape(&message));
+        let file = domain::attachment::NewAttachment {
+            id: domain::AttachmentId::from_uuid(ID),
+            uploader_id: UserId::from_uuid(ID),
+            purpose: domain::attachment::Purpose::Avatar,
+            name: "a.png".to_owned(),
+            at: Timestamp::from_millis(0),
+        };
+        matches("Attachment", AttachmentShape::of(&file.into_attachment()));
         let user = user();
         matches("User", UserShape::plain(&user));
         let member = domain::Member {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 mod entities;
 
 pub(crate) use entities::{
-    conversation_id, fingerprint, hash, message_id, session_id, token, user_id,
+    attachment_id, conversation_id, fingerprint, hash, message_id, session_id, token, user_id,
 };
 
 /// A kind of document and its collection.
@@ -34,6 +34,8 @@ records! {
     MemberDoc in "members",
     MessageDoc in "messages",
     ReactionDoc in "reactions",
+    AttachmentDoc in "attachments",
+    LeaseDoc in "leases",
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -163,7 +165,7 @@ pub(crate) struct MessageDoc {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub attachments: Vec<Uuid>,
+    pub attachments: Vec<AttachedDoc>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<Uuid>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -200,6 +202,56 @@ pub(crate) struct ReactionGroup {
     pub emoji: String,
     pub count: i64,
     pub users: Vec<Uuid>,
+}
+
+/// A file of a message: what the message itself does not say of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct AttachedDoc {
+    pub id: Uuid,
+    pub file: FileDoc,
+}
+
+/// What is known of a file; it does not change once the file is ready.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct FileDoc {
+    pub kind: String,
+    pub name: String,
+    pub media_type: String,
+    pub size: i64,
+    pub sha256: Binary,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<i64>,
+    pub thumbnails: bool,
+    pub created_at: DateTime,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct AttachmentDoc {
+    #[serde(rename = "_id")]
+    pub id: Uuid,
+    pub uploader_id: Uuid,
+    /// None of a picture of somebody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation_id: Option<Uuid>,
+    pub state: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<Uuid>,
+    /// When the state was entered that may get stale.
+    pub since: DateTime,
+    pub file: FileDoc,
+}
+
+/// Who may do a job that only one process shall do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LeaseDoc {
+    #[serde(rename = "_id")]
+    pub name: String,
+    pub holder: String,
+    pub ends: DateTime,
 }
 
 /// One user's one reaction. The order of reacting is the order of revs: two may come in one millisecond.
@@ -280,6 +332,13 @@ const FIELDS: &[&str] = &[
     "terms",
     "edited_at",
     "reacted_at",
+    "uploader_id",
+    "state",
+    "message_id",
+    "since",
+    "file",
+    "holder",
+    "ends",
 ];
 
 /// A document as it was stored, or an error that names the field that is not as it must be.

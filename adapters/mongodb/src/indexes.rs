@@ -17,7 +17,7 @@ pub(crate) struct Shape {
     pub indexes: Vec<IndexModel>,
 }
 
-pub(crate) fn shapes() -> [Shape; 9] {
+pub(crate) fn shapes() -> [Shape; 11] {
     [
         users(),
         blocks(),
@@ -27,6 +27,8 @@ pub(crate) fn shapes() -> [Shape; 9] {
         members(),
         messages(),
         reactions(),
+        attachments(),
+        leases(),
         health(),
     ]
 }
@@ -330,6 +332,73 @@ fn reactions() -> Shape {
             "reactions_order",
             doc! { "_id.m": 1, "_id.e": 1, "rev": 1 },
         )],
+    }
+}
+
+fn attachments() -> Shape {
+    let attached = || doc! { "state": "attached" };
+    let there = |field: &str| doc! { field: { "$exists": true } };
+    Shape {
+        name: "attachments",
+        validator: schema(
+            &[
+                ("_id", ID),
+                ("uploader_id", ID),
+                ("state", "string"),
+                ("since", "date"),
+                ("file", "object"),
+            ],
+            &[
+                ("conversation_id", ID),
+                ("message_id", ID),
+                ("avatar_user_id", ID),
+                ("avatar_conversation_id", ID),
+            ],
+        ),
+        indexes: vec![
+            only(
+                unique("attachments_avatar_user_key", doc! { "avatar_user_id": 1 }),
+                there("avatar_user_id"),
+            ),
+            only(
+                unique(
+                    "attachments_avatar_conversation_key",
+                    doc! { "avatar_conversation_id": 1 },
+                ),
+                there("avatar_conversation_id"),
+            ),
+            only(
+                index("attachments_media", doc! { "conversation_id": 1, "_id": 1 }),
+                attached(),
+            ),
+            only(
+                index(
+                    "attachments_media_kind",
+                    doc! { "conversation_id": 1, "file.kind": 1, "_id": 1, "file.size": 1 },
+                ),
+                attached(),
+            ),
+            // those that are pending or ready, as a comparison, since version 5 takes no `$in` here
+            only(
+                index("attachments_stale", doc! { "state": 1, "since": 1 }),
+                doc! { "state": { "$gt": "condemned" } },
+            ),
+            only(
+                index("attachments_condemned", doc! { "state": 1, "_id": 1 }),
+                doc! { "state": "condemned" },
+            ),
+        ],
+    }
+}
+
+fn leases() -> Shape {
+    Shape {
+        name: "leases",
+        validator: schema(
+            &[("_id", "string"), ("holder", "string"), ("ends", "date")],
+            &[],
+        ),
+        indexes: Vec::new(),
     }
 }
 

@@ -5,11 +5,13 @@
 //! rev, so they come one after the other: who comes too early is told by a write conflict and tries again,
 //! for a bounded time.
 
+mod attachment;
 mod block;
 mod conversation;
 mod documents;
 mod error;
 mod indexes;
+mod lease;
 mod message;
 mod migrate;
 mod open;

@@ -9,15 +9,17 @@ use std::sync::Arc;
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 use connexus_contract::World;
+use connexus_domain::attachment::AvatarOwner;
 use connexus_domain::ports::{HistoryRange, MessageSearch, Storage as _};
 use connexus_domain::{
-    ActivityCursor, ConversationId, Emoji, Limit, MessageId, Role, Slug, Timestamp, UserId, terms,
+    ActivityCursor, AttachmentId, ConversationId, Emoji, Limit, MediaKind, MessageId, Role, Slug,
+    Timestamp, UserId, terms,
 };
 use uuid::Uuid;
 
 use crate::documents::{ClientKey, Id as _, MemberDoc, Record as _, UserDoc};
 use crate::query::Query;
-use crate::{MongoOptions, MongoStorage, block, conversation, message, session, user};
+use crate::{MongoOptions, MongoStorage, attachment, block, conversation, message, session, user};
 
 const LIMIT: Limit = Limit::of(20);
 
@@ -27,6 +29,7 @@ fn queries() -> Vec<(&'static str, Query, bool)> {
     let user = UserId::from_uuid(Uuid::from_u128(1));
     let id = ConversationId::from_uuid(Uuid::from_u128(2));
     let message = MessageId::from_uuid(Uuid::from_u128(3));
+    let file = AttachmentId::from_uuid(Uuid::from_u128(4));
     let key = ClientKey {
         c: id.bson(),
         u: user.bson(),
@@ -49,6 +52,7 @@ fn queries() -> Vec<(&'static str, Query, bool)> {
     let both = HashSet::from([id.bson(), message.bson()]);
     let all = || both.iter().copied().collect::<Vec<_>>();
     let login = |key| Query::of::<UserDoc>(user::by_login(key));
+    let picture = Query::of::<crate::documents::AttachmentDoc>;
     let conversation = Query::of::<crate::documents::ConversationDoc>;
     vec![
         ("login by name", login("ann"), false),
@@ -134,6 +138,28 @@ fn queries() -> Vec<(&'static str, Query, bool)> {
             message::matching(&[id], &search("a b c", Some(message))),
             false,
         ),
+        (
+            "media",
+            attachment::listed(id, None, Some(file), LIMIT),
+            false,
+        ),
+        (
+            "media of a kind",
+            attachment::listed(id, Some(MediaKind::Image), None, LIMIT),
+            false,
+        ),
+        (
+            "avatar of a user",
+            picture(attachment::shown(AvatarOwner::User(user))),
+            false,
+        ),
+        (
+            "avatar of a group",
+            picture(attachment::shown(AvatarOwner::Group(id))),
+            false,
+        ),
+        ("stale attachments", attachment::stale(now, LIMIT), false),
+        ("condemned attachments", attachment::condemned(LIMIT), false),
         (
             "reactions",
             message::first_named(message, &Emoji::parse("👍").unwrap()),

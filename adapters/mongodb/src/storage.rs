@@ -4,8 +4,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bson::{Document, doc};
 use connexus_domain::ports::{
-    BlockRepository, ConversationRepository, MessageRepository, ReceiptRepository,
-    SessionRepository, Storage, UserRepository,
+    AttachmentRepository, BlockRepository, ConversationRepository, LeaseRepository,
+    MessageRepository, ReceiptRepository, SessionRepository, Storage, UserRepository,
 };
 use connexus_domain::{Error, Result};
 use mongodb::{Client, Database};
@@ -88,6 +88,14 @@ impl Storage for MongoStorage {
     }
 
     fn blocks(&self) -> &dyn BlockRepository {
+        self
+    }
+
+    fn attachments(&self) -> &dyn AttachmentRepository {
+        self
+    }
+
+    fn leases(&self) -> &dyn LeaseRepository {
         self
     }
 

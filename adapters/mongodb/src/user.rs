@@ -2,6 +2,7 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use bson::{Document, doc};
+use connexus_domain::attachment::AvatarOwner;
 use connexus_domain::ports::{Credentials, NewUser, PasswordHash, UserRepository};
 use connexus_domain::text::fold;
 use connexus_domain::{
@@ -9,6 +10,7 @@ use connexus_domain::{
 };
 use serde::Deserialize;
 
+use crate::attachment::condemn_avatar;
 use crate::block::Blocked;
 use crate::documents::{BlockDoc, BlockKey, Id as _, UserDoc, date, ids, user_id};
 use crate::error::{Failure, Tried};
@@ -117,7 +119,7 @@ pub(crate) fn by_login(key: &str) -> Document {
     }
 }
 
-async fn update(
+pub(crate) async fn update(
     tx: &mut Tx<'_>,
     id: UserId,
     patch: &UserPatch,
@@ -127,10 +129,14 @@ async fn update(
     let Some(found) = tx.find_one::<UserDoc>(filter.clone()).await? else {
         return Ok(None);
     };
-    let user = patch.apply(found.into_user()?, now);
+    let before = found.into_user()?;
+    let user = patch.apply(before.clone(), now);
     let fields = bson::serialize_to_document(&UserDoc::from(&user)).map_err(Error::internal)?;
     tx.update_many::<UserDoc>(filter, doc! { "$set": fields })
         .await?;
+    if user.avatar_url != before.avatar_url {
+        condemn_avatar(tx, AvatarOwner::User(id)).await?;
+    }
     Ok(Some(user))
 }
 

@@ -90,6 +90,35 @@ async fn a_migration_that_died_is_done_again() {
 }
 
 #[tokio::test]
+async fn a_database_of_the_first_version_is_brought_up_to_date() {
+    let place = Place::new();
+    let storage = migrated(&place).await;
+    let world = World::over(storage.clone(), 0);
+    let [a, b] = world.people().await;
+    let id = world.group(a, &[b]).await;
+    let message = world.say(id, a, "words").await;
+    let outside = place.outside().await;
+    for newer in ["attachments", "leases"] {
+        outside.collection::<Document>(newer).drop().await.unwrap();
+    }
+    outside
+        .collection::<Document>("schema")
+        .update_one(doc! { "_id": "version" }, doc! { "$set": { "version": 1 } })
+        .await
+        .unwrap();
+    storage.migrate().await.unwrap();
+    let file = world.file(id, a).await;
+    let newer = world.put(world.with_files(id, a, &[&file])).await;
+    assert_eq!(world.transcript(id).await, [message, newer]);
+    let indexes = outside
+        .collection::<Document>("attachments")
+        .list_index_names()
+        .await
+        .unwrap();
+    assert!(indexes.contains(&"attachments_stale".to_owned()));
+}
+
+#[tokio::test]
 async fn a_newer_schema_is_refused() {
     let place = Place::new();
     let storage = migrated(&place).await;
@@ -126,6 +155,13 @@ async fn unique_values_have_the_indexes_of_every_backend() {
         (
             "messages",
             &["messages_conversation_seq_key", "messages_client_id_key"],
+        ),
+        (
+            "attachments",
+            &[
+                "attachments_avatar_user_key",
+                "attachments_avatar_conversation_key",
+            ],
         ),
     ] {
         let listed = outside

@@ -28,9 +28,11 @@
 #[cfg(test)]
 extern crate self as connexus_postgres;
 
+mod attachment;
 mod block;
 mod conversation;
 mod error;
+mod lease;
 mod message;
 mod open;
 #[cfg(test)]

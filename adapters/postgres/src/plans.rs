@@ -11,10 +11,10 @@ use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
 use crate::testing::Database;
-use crate::{PostgresStorage, conversation, message, receipt, session, user};
+use crate::{PostgresStorage, attachment, conversation, message, receipt, session, user};
 
 /// A query, and whether it may sort: only what is bounded by one user, one page, one batch or one message.
-const QUERIES: [(&str, &str, bool); 36] = [
+const QUERIES: [(&str, &str, bool); 46] = [
     ("append: lock", message::LOCK, true),
     ("append: look up", message::LOOKUP, true),
     ("append: store", message::STORE, false),
@@ -43,6 +43,17 @@ const QUERIES: [(&str, &str, bool); 36] = [
         conversation::SOME_DELETED,
         false,
     ),
+    ("attachments", attachment::BY_ID, false),
+    ("attachments: lock", attachment::LOCK, true),
+    ("attach", attachment::ATTACH, false),
+    ("condemn", attachment::CONDEMN, false),
+    ("condemn: stale", attachment::CONDEMN_STALE, false),
+    ("condemned", attachment::CONDEMNED, false),
+    ("remove", attachment::REMOVE, false),
+    ("media", attachment::MEDIA, false),
+    ("media of a kind", attachment::MEDIA_KIND, false),
+    // all of a conversation's files are read to count them
+    ("media: statistics", attachment::STATS, true),
     ("advance", receipt::ADVANCE, false),
     ("users", user::BY_ID, false),
     ("touch", user::TOUCH, false),
@@ -62,7 +73,7 @@ const QUERIES: [(&str, &str, bool); 36] = [
 type Indexes = HashMap<String, Vec<String>>;
 
 /// Enough rows that a wrong index costs more than the right one.
-const FILL: [&str; 9] = [
+const FILL: [&str; 11] = [
     "INSERT INTO users SELECT gen_random_uuid(), 'u' || n, 'u' || n, n || '@x', n || '@x', 'U', 'u', \
        NULL, NULL, 'online', NULL, 'everyone', TRUE, TRUE, '', NULL, 0, 0 \
      FROM generate_series(1, $USERS) n",
@@ -85,6 +96,11 @@ const FILL: [&str; 9] = [
     "INSERT INTO reaction_groups SELECT id, e, 1, 1 FROM messages, unnest(ARRAY['👍', '🎉']) e \
      WHERE emoji_count > 0",
     "INSERT INTO reactions SELECT message_id, emoji, 1, gen_random_uuid(), 0 FROM reaction_groups",
+    "INSERT INTO attachments SELECT gen_random_uuid(), m.sender_id, m.conversation_id, \
+       CASE m.seq WHEN 3 THEN 'condemned' WHEN 6 THEN 'ready' ELSE 'attached' END, m.id, \
+       CASE m.seq % 2 WHEN 0 THEN 'image' ELSE 'file' END, 'a', 'b', 1, '', NULL, NULL, NULL, FALSE, 0, m.seq \
+     FROM messages m WHERE m.seq % 3 = 0",
+    "UPDATE messages m SET attachments = ARRAY[f.id] FROM attachments f WHERE f.message_id = m.id",
 ];
 
 #[tokio::test]
@@ -161,11 +177,11 @@ fn find_faults(node: &Value, may_sort: bool, indexes: &Indexes, faults: &mut Vec
         .as_str()
         .or(node["Relation Name"].as_str());
     let on = on.unwrap_or_default();
-    // what is asked of each row of a page is small; and this index is of the rows that are meant
+    // what is asked of each row of a page is small; and these indexes are of the rows that are meant
     let may_sort = may_sort || node["Parent Relationship"] == "SubPlan";
     let is_whole = matches!(kind, "Index Scan" | "Index Only Scan" | "Bitmap Index Scan")
         && !starts_at_the_front(node["Index Cond"].as_str(), &indexes[on])
-        && on != "conversations_deleted";
+        && !["conversations_deleted", "attachments_condemned"].contains(&on);
     if kind == "Seq Scan" || is_whole || (kind.contains("Sort") && !may_sort) {
         faults.push(format!("{kind} {on}"));
     }

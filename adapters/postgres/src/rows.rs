@@ -1,5 +1,6 @@
 //! From rows to entities. A value that breaks the domain's rules is an error that names where it is.
 
+use connexus_domain::attachment::{Attachment, AttachmentState, ContentHash, MediaKind, Purpose};
 use connexus_domain::message::Reaction;
 use connexus_domain::{
     AttachmentId, ClientId, Conversation, ConversationId, ConversationKind, Email, Emoji, Error,
@@ -44,11 +45,17 @@ macro_rules! member_columns {
     };
 }
 
-/// What [`message`] reads, of `messages m`: all in one statement, so that a message and its reactions are
-/// of one moment. 100 is `REACTION_USERS_MAX`.
+/// What [`message`] reads, of `messages m`: all in one statement, so that a message, its reactions and
+/// its attachments are of one moment. 100 is `REACTION_USERS_MAX`.
 macro_rules! message_columns {
     () => {
-        "m.id, m.conversation_id, m.seq, m.rev, m.sender_id, m.kind, m.body, m.attachments, \
+        "m.id, m.conversation_id, m.seq, m.rev, m.sender_id, m.kind, m.body, \
+         CASE WHEN m.attachments IS NOT NULL THEN (\
+           SELECT jsonb_agg(jsonb_build_array(f.id, f.kind, f.name, f.media_type, f.size, \
+             encode(f.sha256, 'hex'), f.width, f.height, f.duration_ms, f.thumbnails, f.created_at) \
+             ORDER BY a.place) \
+           FROM unnest(m.attachments) WITH ORDINALITY a(id, place) \
+           LEFT JOIN attachments f ON f.id = a.id) END, \
          m.reply_to, m.thread_id, m.reply_count, m.client_id, m.created_at, m.edited_at, \
          m.deleted_at, \
          CASE WHEN m.emoji_count > 0 THEN (\
@@ -61,8 +68,18 @@ macro_rules! message_columns {
     };
 }
 
+/// What [`attachment`] reads, of `attachments f`.
+macro_rules! attachment_columns {
+    () => {
+        "f.id, f.uploader_id, f.conversation_id, f.state, f.message_id, f.kind, f.name, \
+         f.media_type, f.size, f.sha256, f.width, f.height, f.duration_ms, f.thumbnails, \
+         f.created_at"
+    };
+}
+
 pub(crate) use {
-    conversation_columns, member_columns, message_columns, session_columns, user_columns,
+    attachment_columns, conversation_columns, member_columns, message_columns, session_columns,
+    user_columns,
 };
 
 /// How many columns [`user`] reads.
@@ -237,15 +254,23 @@ type ReactionRow = (String, u32, Vec<Uuid>);
 
 pub(crate) fn message(row: &PgRow) -> Result<Message> {
     let mut r = Reader::new(row, 0, "messages");
+    let id = MessageId::from_uuid(r.key("id")?);
+    let conversation_id = ConversationId::from_uuid(r.next("conversation_id")?);
+    let (seq, rev) = (r.next("seq")?, r.next("rev")?);
+    let sender_id = UserId::from_uuid(r.next("sender_id")?);
     Ok(Message {
-        id: MessageId::from_uuid(r.key("id")?),
-        conversation_id: ConversationId::from_uuid(r.next("conversation_id")?),
-        seq: r.next("seq")?,
-        rev: r.next("rev")?,
-        sender_id: UserId::from_uuid(r.next("sender_id")?),
+        id,
+        conversation_id,
+        seq,
+        rev,
+        sender_id,
         kind: r.parsed("kind", MessageKind::parse)?,
         body: r.next("body")?,
-        attachments: attachments(&mut r)?,
+        attachments: files(&mut r)?
+            .into_iter()
+            .map(|row| file(row, id, conversation_id, sender_id))
+            .collect::<Option<_>>()
+            .ok_or_else(|| r.corrupt("attachments"))?,
         reply_to: r
             .next::<Option<Uuid>>("reply_to")?
             .map(MessageId::from_uuid),
@@ -265,10 +290,99 @@ pub(crate) fn messages(rows: &[PgRow]) -> Result<Vec<Message>> {
     rows.iter().map(message).collect()
 }
 
-fn attachments(r: &mut Reader<'_>) -> Result<Vec<AttachmentId>> {
-    let ids: Option<Vec<Uuid>> = r.next("attachments")?;
-    let ids = ids.unwrap_or_default().into_iter();
-    Ok(ids.map(AttachmentId::from_uuid).collect())
+/// Of a message's file what the message itself does not say: id, kind, name, media type, size, hash in
+/// hexadecimal, width, height, duration, thumbnails, time.
+type FileRow = (
+    Uuid,
+    String,
+    String,
+    String,
+    u64,
+    String,
+    Option<u32>,
+    Option<u32>,
+    Option<u64>,
+    bool,
+    i64,
+);
+
+fn files(r: &mut Reader<'_>) -> Result<Vec<FileRow>> {
+    let files: Option<Json<Vec<FileRow>>> = r.next("attachments")?;
+    Ok(files.map(|Json(files)| files).unwrap_or_default())
+}
+
+/// The file as part of its message, whose sender has uploaded it.
+fn file(row: FileRow, to: MessageId, at: ConversationId, by: UserId) -> Option<Attachment> {
+    let (id, kind, name, media_type, size, sha256, width, height, duration_ms, thumbnails, made) =
+        row;
+    Some(Attachment {
+        id: AttachmentId::from_uuid(id),
+        uploader_id: by,
+        purpose: Purpose::Message(at),
+        state: AttachmentState::Attached,
+        message_id: Some(to),
+        kind: MediaKind::parse(&kind)?,
+        name,
+        media_type,
+        size,
+        sha256: hash_of_hex(&sha256)?,
+        width,
+        height,
+        duration_ms,
+        thumbnails,
+        created_at: Timestamp::from_millis(made),
+    })
+}
+
+fn hash_of_hex(digits: &str) -> Option<ContentHash> {
+    let mut hash = [0; 32];
+    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
+    if pairs.len() != hash.len() || !rest.is_empty() {
+        return None;
+    }
+    for (byte, pair) in hash.iter_mut().zip(pairs) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(ContentHash(hash))
+}
+
+pub(crate) fn attachment(row: &PgRow) -> Result<Attachment> {
+    let mut r = Reader::new(row, 0, "attachments");
+    Ok(Attachment {
+        id: AttachmentId::from_uuid(r.key("id")?),
+        uploader_id: UserId::from_uuid(r.next("uploader_id")?),
+        purpose: Purpose::of(
+            r.next::<Option<Uuid>>("conversation_id")?
+                .map(ConversationId::from_uuid),
+        ),
+        state: r.parsed("state", AttachmentState::parse)?,
+        message_id: r
+            .next::<Option<Uuid>>("message_id")?
+            .map(MessageId::from_uuid),
+        kind: r.parsed("kind", MediaKind::parse)?,
+        name: r.next("name")?,
+        media_type: r.next("media_type")?,
+        size: r.next::<i64>("size")?.unsigned_abs(),
+        sha256: content_hash(&mut r)?,
+        width: pixels(&mut r, "width")?,
+        height: pixels(&mut r, "height")?,
+        duration_ms: r.next::<Option<i64>>("duration_ms")?.map(i64::unsigned_abs),
+        thumbnails: r.next("thumbnails")?,
+        created_at: r.time("created_at")?,
+    })
+}
+
+fn content_hash(r: &mut Reader<'_>) -> Result<ContentHash> {
+    let bytes: &[u8] = r.next("sha256")?;
+    let bytes = <[u8; 32]>::try_from(bytes).ok();
+    bytes.map(ContentHash).ok_or_else(|| r.corrupt("sha256"))
+}
+
+fn pixels(r: &mut Reader<'_>, column: &'static str) -> Result<Option<u32>> {
+    let number: Option<i64> = r.next(column)?;
+    number
+        .map(|number| u32::try_from(number).ok().ok_or_else(|| r.corrupt(column)))
+        .transpose()
 }
 
 fn reactions(r: &mut Reader<'_>) -> Result<Vec<Reaction>> {

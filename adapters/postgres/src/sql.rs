@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use connexus_domain::{ConversationId, MessageId, SessionId, UserId};
+use connexus_domain::{AttachmentId, ConversationId, MessageId, SessionId, UserId};
 use uuid::Uuid;
 
 /// A typed id as the driver knows it.
@@ -20,7 +20,7 @@ macro_rules! id {
         }
     )*};
 }
-id!(ConversationId, MessageId, SessionId, UserId);
+id!(AttachmentId, ConversationId, MessageId, SessionId, UserId);
 
 /// A cursor; without one the least id, which names nothing.
 pub(crate) fn or_least(id: Option<impl Id>) -> Uuid {

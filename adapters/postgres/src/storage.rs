@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use connexus_domain::ports::{
-    BlockRepository, ConversationRepository, MessageRepository, ReceiptRepository,
-    SessionRepository, Storage, UserRepository,
+    AttachmentRepository, BlockRepository, ConversationRepository, LeaseRepository,
+    MessageRepository, ReceiptRepository, SessionRepository, Storage, UserRepository,
 };
 use connexus_domain::{Error, Result};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
@@ -166,6 +166,14 @@ impl Storage for PostgresStorage {
         self
     }
 
+    fn attachments(&self) -> &dyn AttachmentRepository {
+        self
+    }
+
+    fn leases(&self) -> &dyn LeaseRepository {
+        self
+    }
+
     /// All of it is one transaction with an advisory lock that ends with it: the driver's own lock is the
     /// session's, which a pooler by transaction would lose.
     async fn migrate(&self) -> Result<()> {
@@ -202,13 +210,18 @@ impl Storage for PostgresStorage {
 }
 
 fn migrator() -> Migrator {
-    let mut migrator = Migrator::with_migrations(vec![Migration::new(
-        1,
-        "schema".into(),
-        MigrationType::Simple,
-        include_str!("../migrations/0001_schema.sql").into_sql_str(),
-        false,
-    )]);
+    let step = |version, name: &'static str, sql: &'static str| {
+        let sql = sql.into_sql_str();
+        Migration::new(version, name.into(), MigrationType::Simple, sql, false)
+    };
+    let mut migrator = Migrator::with_migrations(vec![
+        step(1, "schema", include_str!("../migrations/0001_schema.sql")),
+        step(
+            2,
+            "attachments",
+            include_str!("../migrations/0002_attachments.sql"),
+        ),
+    ]);
     migrator.set_locking(false);
     migrator
 }

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use connexus_domain::attachment::AvatarOwner;
 use connexus_domain::ports::{Credentials, NewUser, PasswordHash, UserRepository};
 use connexus_domain::text::fold;
 use connexus_domain::{
@@ -10,11 +11,12 @@ use sqlx::postgres::{PgArguments, PgBindIterExt as _, PgRow};
 use sqlx::query::Query;
 use sqlx::{PgConnection, Postgres, Row as _};
 
+use crate::attachment::condemn_avatar;
 use crate::error::InDomain as _;
 use crate::rows::{self, USER_WIDTH, user_columns};
 use crate::session;
 use crate::sql::{after_prefix, or_least, uuids};
-use crate::storage::PostgresStorage;
+use crate::storage::{PostgresStorage, Tx};
 
 /// Users by a condition, with what follows it.
 macro_rules! select_users {
@@ -210,13 +212,26 @@ async fn update(
     now: Timestamp,
 ) -> Result<Option<User>> {
     let mut tx = storage.write().await?;
-    let Some(user) = lock(&mut tx, id).await? else {
+    let user = change(&mut tx, id, patch, now).await?;
+    tx.commit().await.in_domain()?;
+    Ok(user)
+}
+
+pub(crate) async fn change(
+    tx: &mut Tx,
+    id: UserId,
+    patch: &UserPatch,
+    now: Timestamp,
+) -> Result<Option<User>> {
+    let Some(before) = lock(tx, id).await? else {
         return Ok(None);
     };
-    let user = patch.apply(user, now);
-    bind(UPDATE, &user).execute(&mut *tx).await.in_domain()?;
-    tx.commit().await.in_domain()?;
-    Ok(Some(user))
+    let after = patch.apply(before.clone(), now);
+    bind(UPDATE, &after).execute(&mut **tx).await.in_domain()?;
+    if after.avatar_url != before.avatar_url {
+        condemn_avatar(tx, AvatarOwner::User(id)).await?;
+    }
+    Ok(Some(after))
 }
 
 async fn change_password(

@@ -149,6 +149,21 @@ async fn a_newer_schema_is_refused() {
 }
 
 #[tokio::test]
+async fn a_database_of_the_first_version_is_brought_up_to_date() {
+    let group = Group::new().await;
+    let by = group.people[0];
+    let message = group.world.say(group.id, by, "words").await;
+    let undo =
+        "DROP TABLE attachments; DROP TABLE leases; DELETE FROM _sqlx_migrations WHERE version > 1";
+    run(&mut group.database.outside().await, undo.to_owned()).await;
+    group.storage.migrate().await.unwrap();
+    let file = group.world.file(group.id, by).await;
+    let new = group.world.with_files(group.id, by, &[&file]);
+    let newer = group.world.put(new).await;
+    assert_eq!(group.world.transcript(group.id).await, [message, newer]);
+}
+
+#[tokio::test]
 async fn a_corrupt_row_is_an_error_that_says_where() {
     let group = Group::new().await;
     let by = group.people[0];
@@ -171,6 +186,11 @@ async fn a_corrupt_row_is_an_error_that_says_where() {
         ),
         (
             "UPDATE messages SET reply_count = 0, attachments = '{NULL}'",
+            "messages.attachments",
+        ),
+        // of a file that is not there
+        (
+            "UPDATE messages SET attachments = ARRAY[gen_random_uuid()]",
             "messages.attachments",
         ),
         (

@@ -4,9 +4,11 @@
 //! fails under load where this one waits. Others read beside it, each read transaction from one
 //! snapshot (WAL). A commit is on the disk before it is answered (`synchronous = FULL`).
 
+mod attachment;
 mod block;
 mod conversation;
 mod error;
+mod lease;
 mod message;
 mod open;
 #[cfg(test)]

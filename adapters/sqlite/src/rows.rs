@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use connexus_domain::attachment::{Attachment, AttachmentState, ContentHash, MediaKind, Purpose};
 use connexus_domain::message::Reaction;
 use connexus_domain::{
     AttachmentId, ClientId, Conversation, ConversationId, ConversationKind, Email, Emoji, Error,
@@ -54,8 +55,18 @@ macro_rules! message_columns {
     };
 }
 
+/// What [`attachment`] reads, of `attachments f`.
+macro_rules! attachment_columns {
+    () => {
+        "f.id, f.uploader_id, f.conversation_id, f.state, f.message_id, f.kind, f.name, \
+         f.media_type, f.size, f.sha256, f.width, f.height, f.duration_ms, f.thumbnails, \
+         f.created_at"
+    };
+}
+
 pub(crate) use {
-    conversation_columns, member_columns, message_columns, session_columns, user_columns,
+    attachment_columns, conversation_columns, member_columns, message_columns, session_columns,
+    user_columns,
 };
 
 /// How many columns [`user`] reads.
@@ -217,10 +228,44 @@ pub(crate) fn member(row: &SqliteRow, at: usize) -> Result<Member> {
     })
 }
 
-/// A message as its own table has it: its reactions are still to come.
+pub(crate) fn attachment(row: &SqliteRow) -> Result<Attachment> {
+    let mut r = Reader::new(row, 0, "attachments");
+    let id = AttachmentId::from_uuid(r.key("id")?);
+    Ok(Attachment {
+        id,
+        uploader_id: UserId::from_uuid(r.next("uploader_id")?),
+        purpose: Purpose::of(
+            r.next::<Option<Uuid>>("conversation_id")?
+                .map(ConversationId::from_uuid),
+        ),
+        state: r.parsed("state", AttachmentState::parse)?,
+        message_id: r
+            .next::<Option<Uuid>>("message_id")?
+            .map(MessageId::from_uuid),
+        kind: r.parsed("kind", MediaKind::parse)?,
+        name: r.next("name")?,
+        media_type: r.next("media_type")?,
+        size: r.next::<i64>("size")?.unsigned_abs(),
+        sha256: content_hash(&mut r)?,
+        width: r.next("width")?,
+        height: r.next("height")?,
+        duration_ms: r.next::<Option<i64>>("duration_ms")?.map(i64::unsigned_abs),
+        thumbnails: r.next("thumbnails")?,
+        created_at: r.time("created_at")?,
+    })
+}
+
+fn content_hash(r: &mut Reader<'_>) -> Result<ContentHash> {
+    let bytes: &[u8] = r.next("sha256")?;
+    let bytes = <[u8; 32]>::try_from(bytes).ok();
+    bytes.map(ContentHash).ok_or_else(|| r.corrupt("sha256"))
+}
+
+/// A message as its own table has it: its reactions and attachments are still to come.
 pub(crate) struct MessageRow {
     pub num: i64,
     pub emoji_count: u32,
+    pub attachments: Vec<AttachmentId>,
     pub message: Message,
 }
 
@@ -228,6 +273,7 @@ pub(crate) fn message(row: &SqliteRow) -> Result<MessageRow> {
     let mut r = Reader::new(row, 0, "messages");
     let num = r.next("num")?;
     let emoji_count = r.next("emoji_count")?;
+    let ids;
     let message = Message {
         id: MessageId::from_uuid(r.key("id")?),
         conversation_id: ConversationId::from_uuid(r.next("conversation_id")?),
@@ -236,7 +282,10 @@ pub(crate) fn message(row: &SqliteRow) -> Result<MessageRow> {
         sender_id: UserId::from_uuid(r.next("sender_id")?),
         kind: r.parsed("kind", MessageKind::parse)?,
         body: r.next("body")?,
-        attachments: attachments(&mut r)?,
+        attachments: {
+            ids = attachments(&mut r)?;
+            Vec::new()
+        },
         reply_to: r
             .next::<Option<Uuid>>("reply_to")?
             .map(MessageId::from_uuid),
@@ -253,6 +302,7 @@ pub(crate) fn message(row: &SqliteRow) -> Result<MessageRow> {
     Ok(MessageRow {
         num,
         emoji_count,
+        attachments: ids,
         message,
     })
 }

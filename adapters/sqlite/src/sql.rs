@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use connexus_domain::{ConversationId, MessageId, SessionId, UserId};
+use connexus_domain::{AttachmentId, ConversationId, MessageId, SessionId, UserId};
 use uuid::Uuid;
 
 /// A typed id as its 16 bytes.
@@ -20,7 +20,7 @@ macro_rules! id {
         }
     )*};
 }
-id!(ConversationId, MessageId, SessionId, UserId);
+id!(AttachmentId, ConversationId, MessageId, SessionId, UserId);
 
 /// The bytes of a cursor; without one the empty bytes, which sort before every id.
 pub(crate) fn bytes_or_least(id: Option<impl Id>) -> Vec<u8> {

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use connexus_domain::ports::{
-    BlockRepository, ConversationRepository, MessageRepository, ReceiptRepository,
-    SessionRepository, Storage, UserRepository,
+    AttachmentRepository, BlockRepository, ConversationRepository, LeaseRepository,
+    MessageRepository, ReceiptRepository, SessionRepository, Storage, UserRepository,
 };
 use connexus_domain::{Error, Result};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
@@ -98,6 +98,14 @@ impl Storage for SqliteStorage {
         self
     }
 
+    fn attachments(&self) -> &dyn AttachmentRepository {
+        self
+    }
+
+    fn leases(&self) -> &dyn LeaseRepository {
+        self
+    }
+
     /// All of it is one transaction with the write lock, since the driver's migrator takes none on SQLite.
     async fn migrate(&self) -> Result<()> {
         let mut tx = self.begin_migration().await?;
@@ -122,13 +130,18 @@ impl Storage for SqliteStorage {
 }
 
 fn migrator() -> Migrator {
-    Migrator::with_migrations(vec![Migration::new(
-        1,
-        "schema".into(),
-        MigrationType::Simple,
-        include_str!("../migrations/0001_schema.sql").into_sql_str(),
-        false,
-    )])
+    let step = |version, name: &'static str, sql: &'static str| {
+        let sql = sql.into_sql_str();
+        Migration::new(version, name.into(), MigrationType::Simple, sql, false)
+    };
+    Migrator::with_migrations(vec![
+        step(1, "schema", include_str!("../migrations/0001_schema.sql")),
+        step(
+            2,
+            "attachments",
+            include_str!("../migrations/0002_attachments.sql"),
+        ),
+    ])
 }
 
 fn migration_error(error: MigrateError) -> Error {

@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use connexus_domain::attachment::AvatarOwner;
 use connexus_domain::ports::{Credentials, NewUser, PasswordHash, UserRepository};
 use connexus_domain::text::fold;
 use connexus_domain::{
@@ -7,11 +8,12 @@ use connexus_domain::{
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteExecutor};
 
+use crate::attachment::condemn_avatar;
 use crate::error::InDomain as _;
 use crate::rows::{self, USER_WIDTH, user_columns};
 use crate::session;
 use crate::sql::{JsonArray, after_prefix, bytes_or_least, json_ids};
-use crate::storage::SqliteStorage;
+use crate::storage::{SqliteStorage, Tx};
 
 /// Who may be found by `?1`, after `?2`; conditions of both searches.
 macro_rules! findable {
@@ -123,13 +125,9 @@ impl UserRepository for SqliteStorage {
 
     async fn update(&self, id: UserId, patch: &UserPatch, now: Timestamp) -> Result<Option<User>> {
         let mut tx = self.write().await?;
-        let Some(user) = find(&mut *tx, id).await? else {
-            return Ok(None);
-        };
-        let user = patch.apply(user, now);
-        bind(UPDATE, &user).execute(&mut *tx).await.in_domain()?;
+        let user = change(&mut tx, id, patch, now).await?;
         tx.commit().await.in_domain()?;
-        Ok(Some(user))
+        Ok(user)
     }
 
     async fn change_password(
@@ -223,6 +221,23 @@ async fn find(executor: impl SqliteExecutor<'_>, id: UserId) -> Result<Option<Us
     .as_ref()
     .map(rows::user)
     .transpose()
+}
+
+pub(crate) async fn change(
+    tx: &mut Tx,
+    id: UserId,
+    patch: &UserPatch,
+    now: Timestamp,
+) -> Result<Option<User>> {
+    let Some(before) = find(&mut **tx, id).await? else {
+        return Ok(None);
+    };
+    let after = patch.apply(before.clone(), now);
+    bind(UPDATE, &after).execute(&mut **tx).await.in_domain()?;
+    if after.avatar_url != before.avatar_url {
+        condemn_avatar(tx, AvatarOwner::User(id)).await?;
+    }
+    Ok(Some(after))
 }
 
 fn credentials(row: &SqliteRow) -> Result<Credentials> {

@@ -121,6 +121,27 @@ async fn a_newer_schema_is_refused() {
 }
 
 #[tokio::test]
+async fn a_database_of_the_first_version_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = std::sync::Arc::new(open(&folder).await);
+    storage.migrate().await.unwrap();
+    let world = World::over(storage.clone(), 0);
+    let [a, b] = world.people().await;
+    let id = world.group(a, &[b]).await;
+    let message = world.say(id, a, "words").await;
+    sqlx::raw_sql(
+        "DROP TABLE attachments; DROP TABLE leases; DELETE FROM _sqlx_migrations WHERE version > 1",
+    )
+    .execute(&mut outside(&folder).await)
+    .await
+    .unwrap();
+    storage.migrate().await.unwrap();
+    let file = world.file(id, a).await;
+    let newer = world.put(world.with_files(id, a, &[&file])).await;
+    assert_eq!(world.transcript(id).await, [message, newer]);
+}
+
+#[tokio::test]
 async fn a_corrupt_row_is_an_error_that_says_where() {
     let folder = tempfile::tempdir().unwrap();
     let storage = std::sync::Arc::new(open(&folder).await);
@@ -133,6 +154,11 @@ async fn a_corrupt_row_is_an_error_that_says_where() {
         ("UPDATE messages SET kind = 'smell'", "messages.kind"),
         (
             "UPDATE messages SET kind = 'text', attachments = x'00'",
+            "messages.attachments",
+        ),
+        // of a file that is not there
+        (
+            "UPDATE messages SET attachments = zeroblob(16)",
             "messages.attachments",
         ),
     ] {

@@ -147,12 +147,14 @@ fn frame(event: &Event, data: impl Serialize) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use connexus_domain::{ConversationId, Message, MessageId, MessageKind, Timestamp, UserId};
+    use connexus_domain::attachment::{ContentHash, Measured, MediaKind, NewAttachment, Purpose};
+    use connexus_domain::{
+        AttachmentId, ConversationId, Message, MessageId, MessageKind, Timestamp, UserId,
+    };
     use uuid::Uuid;
 
-    #[test]
-    fn a_message_starts_as_promised() {
-        let message = Message {
+    fn message() -> Message {
+        Message {
             id: MessageId::from_uuid(Uuid::from_u128(1)),
             conversation_id: ConversationId::from_uuid(Uuid::from_u128(2)),
             seq: 3,
@@ -169,8 +171,52 @@ mod tests {
             created_at: Timestamp::from_millis(0),
             edited_at: None,
             deleted_at: None,
+        }
+    }
+
+    #[test]
+    fn a_message_tells_its_files() {
+        let picture = NewAttachment {
+            id: AttachmentId::from_uuid(Uuid::from_u128(6)),
+            uploader_id: UserId::from_uuid(Uuid::from_u128(5)),
+            purpose: Purpose::Message(ConversationId::from_uuid(Uuid::from_u128(2))),
+            name: "a \"b\".png".to_owned(),
+            at: Timestamp::from_millis(0),
+        };
+        let measured = Measured {
+            kind: MediaKind::Image,
+            media_type: "image/png".to_owned(),
+            size: 5_000_000_000,
+            sha256: ContentHash([1; 32]),
+            width: Some(640),
+            height: Some(480),
+            duration_ms: None,
+            thumbnails: true,
+        };
+        let bare = picture.clone().into_attachment();
+        let picture = picture.into_attachment().completed(&measured).unwrap();
+        let message = Message {
+            attachments: vec![picture, bare],
+            ..message()
         };
         let frame = encode_event(&Event::MessageCreated(message));
+        let frame = std::str::from_utf8(&frame).unwrap();
+        let expected = concat!(
+            r#""attachments":[{"id":"00000000-0000-0000-0000-000000000006","kind":"image","name":"a \"b\".png","#,
+            r#""media_type":"image/png","size":5000000000,"width":640,"height":480,"duration_ms":null,"#,
+            r#""url":"/v1/attachments/00000000-0000-0000-0000-000000000006","#,
+            r#""thumbnail_url":"/v1/attachments/00000000-0000-0000-0000-000000000006/thumbnail"},"#,
+        );
+        assert!(frame.contains(expected), "{frame}");
+        assert!(
+            frame.contains(r#""thumbnail_url":null}],"reply_to""#),
+            "{frame}"
+        );
+    }
+
+    #[test]
+    fn a_message_starts_as_promised() {
+        let frame = encode_event(&Event::MessageCreated(message()));
         let expected = concat!(
             r#"{"event":"message.created","conversation_id":"00000000-0000-0000-0000-000000000002","rev":4,"#,
             r#""data":{"id":"00000000-0000-0000-0000-000000000001","conversation_id":"00000000-0000-0000-0000-000000000002","#,

@@ -4,6 +4,7 @@ use connexus_application::auth::Tokens;
 use connexus_application::conversations::ConversationView;
 use connexus_application::members::MemberView;
 use connexus_application::users::Profile;
+use connexus_domain::attachment::{self, Attachment};
 use connexus_domain::{Conversation, Member, Message, Presence, Receipt, Session, User};
 use serde::Serialize;
 use serde::ser::SerializeSeq as _;
@@ -185,7 +186,7 @@ impl Serialize for MessageShape<'_> {
             sender_id: Id,
             kind: &'static str,
             body: Option<&'a str>,
-            attachments: [(); 0],
+            attachments: Attachments<'a>,
             reply_to: Option<Id>,
             thread_id: Option<Id>,
             reply_count: u32,
@@ -204,7 +205,7 @@ impl Serialize for MessageShape<'_> {
             sender_id: message.sender_id.into(),
             kind: message.kind.as_str(),
             body: message.body.as_deref(),
-            attachments: [],
+            attachments: Attachments(&message.attachments),
             reply_to: message.reply_to.map(Id::from),
             thread_id: message.thread_id.map(Id::from),
             reply_count: message.reply_count,
@@ -218,6 +219,49 @@ impl Serialize for MessageShape<'_> {
             deleted_at: message.deleted_at.map(Time),
         }
         .serialize(serializer)
+    }
+}
+
+#[derive(Debug)]
+struct Attachments<'a>(&'a [Attachment]);
+
+impl Serialize for Attachments<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(AttachmentShape::of))
+    }
+}
+
+/// An uploaded file.
+#[derive(Debug, Serialize)]
+pub struct AttachmentShape<'a> {
+    id: Id,
+    kind: &'static str,
+    name: &'a str,
+    media_type: &'a str,
+    size: u64,
+    width: Option<u32>,
+    height: Option<u32>,
+    duration_ms: Option<u64>,
+    url: String,
+    thumbnail_url: Option<String>,
+}
+
+impl<'a> AttachmentShape<'a> {
+    /// Of a file, wherever it is attached.
+    pub fn of(file: &'a Attachment) -> Self {
+        let url = attachment::link(file.id);
+        Self {
+            id: file.id.into(),
+            kind: file.kind.as_str(),
+            name: &file.name,
+            media_type: &file.media_type,
+            size: file.size,
+            width: file.width,
+            height: file.height,
+            duration_ms: file.duration_ms,
+            thumbnail_url: file.thumbnails.then(|| format!("{url}/thumbnail")),
+            url,
+        }
     }
 }
 

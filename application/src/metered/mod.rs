@@ -1,5 +1,6 @@
 //! How long each storage operation takes: a decorator around any backend.
 
+mod attachments;
 mod messages;
 
 use std::future::Future;
@@ -8,9 +9,10 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use connexus_domain::ports::{
-    BlockRepository, ConversationRepository, ConversationSummary, Credentials, MessageRepository,
-    NewDirect, NewGroup, NewRoom, NewUser, Opened, PasswordHash, ReceiptRepository, Removal,
-    RoleChange, SessionRepository, Storage, UserRepository,
+    AttachmentRepository, BlockRepository, ConversationRepository, ConversationSummary,
+    Credentials, LeaseRepository, MessageRepository, NewDirect, NewGroup, NewRoom, NewUser, Opened,
+    PasswordHash, ReceiptRepository, Removal, RoleChange, SessionRepository, Storage,
+    UserRepository,
 };
 use connexus_domain::session::{NewSession, Rotation, TokenHash};
 use connexus_domain::{
@@ -67,6 +69,12 @@ impl Storage for Metered {
         self
     }
     fn blocks(&self) -> &dyn BlockRepository {
+        self
+    }
+    fn attachments(&self) -> &dyn AttachmentRepository {
+        self
+    }
+    fn leases(&self) -> &dyn LeaseRepository {
         self
     }
     async fn migrate(&self) -> Result<()> {

@@ -203,7 +203,7 @@ pub trait ConversationRepository: Send + Sync {
     async fn member_ids(&self, id: ConversationId) -> Result<Vec<UserId>>;
 
     /// Changes name, description or picture. Rule: `check_changeable`, then `require_admin`. A patch that
-    /// changes nothing takes no rev.
+    /// changes nothing takes no rev. Another picture than before condemns the attachment that was it.
     ///
     /// Errors: `NotFound(Conversation)`, `Forbidden`.
     async fn update(
@@ -280,6 +280,7 @@ pub trait ConversationRepository: Send + Sync {
     async fn share_conversation(&self, a: UserId, b: UserId) -> Result<bool>;
 
     /// Takes up to `limit` messages, with all that hangs on them, of deleted conversations out of the
-    /// database; answers how many, 0 when nothing is left to do.
+    /// database, and condemns their attachments, at the end the conversation's picture too; answers how
+    /// many messages, 0 when nothing is left to do.
     async fn purge_deleted(&self, limit: Limit) -> Result<u64>;
 }

@@ -4,40 +4,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::blob::{Content, Variant};
+use crate::attachment::{ContentHash, Measured};
 use crate::error::Error;
 
-/// What a file is for people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum MediaKind {
-    /// A picture.
-    Image,
-    /// A film.
-    Video,
-    /// Sound.
-    Audio,
-    /// Any other file.
-    File,
-}
-
-impl MediaKind {
-    /// Every kind, in the order in which it is documented.
-    pub const ALL: [Self; 4] = [Self::Image, Self::Video, Self::Audio, Self::File];
-
-    /// The word in databases and on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Image => "image",
-            Self::Video => "video",
-            Self::Audio => "audio",
-            Self::File => "file",
-        }
-    }
-
-    /// From the word.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
-    }
-}
+pub use crate::attachment::MediaKind;
 
 /// A type of file that is known here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -307,6 +277,20 @@ pub struct Received {
 }
 
 impl Received {
+    /// What is remembered of it.
+    pub fn measured(&self) -> Measured {
+        Measured {
+            kind: self.format.kind(),
+            media_type: self.format.media_type().to_owned(),
+            size: self.size,
+            sha256: ContentHash(self.sha256),
+            width: self.width,
+            height: self.height,
+            duration_ms: self.duration_ms,
+            thumbnails: self.has_thumbnails(),
+        }
+    }
+
     /// Whether it has thumbnails.
     pub fn has_thumbnails(&self) -> bool {
         self.contents.len() > 1

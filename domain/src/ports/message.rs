@@ -69,6 +69,10 @@ pub trait MessageRepository: Send + Sync {
     ///   `NotFound(Conversation)` when there is no such conversation;
     /// - answer `Invalid(reply_to)` or `Invalid(thread_id)` when there is no such message in its
     ///   conversation, or when the thread's root is in a thread itself;
+    /// - attach its attachments, all or none, by the rule of [`Claims`](crate::attachment::Claims):
+    ///   `Invalid(attachment_ids)` when one of them is not ready, was not uploaded by the sender for this
+    ///   conversation, or is named twice. Of two messages that claim one attachment one gets it; a
+    ///   duplicate or refused message claims nothing;
     /// - move its sender's `read_seq` and `delivered_seq` to its seq;
     /// - when it is in a thread, count it in the root's `reply_count` and give the root the same rev.
     ///
@@ -87,7 +91,7 @@ pub trait MessageRepository: Send + Sync {
     ) -> Result<Changed>;
 
     /// Makes a message a tombstone; deleting one again changes nothing. Takes it out of search, and out
-    /// of the `reply_count` of its thread's root, which gets the same rev. Rule: [`Message::check_delete`].
+    /// of the `reply_count` of its thread's root, which gets the same rev, and condemns its attachments. Rule: [`Message::check_delete`].
     ///
     /// Errors: `NotFound(Message)`, `Forbidden`.
     async fn delete(&self, id: MessageId, by: UserId, now: Timestamp) -> Result<Changed>;

@@ -11,11 +11,13 @@
 //!   table, column and id ([`Error::corrupt`](crate::Error::corrupt)), and is never skipped;
 //! - `Internal` and `Unavailable` may come from any method and are not repeated below.
 
+mod attachment;
 mod blob;
 mod block;
 mod clock;
 mod conversation;
 mod crypto;
+mod lease;
 mod limits;
 mod media;
 mod message;
@@ -25,6 +27,7 @@ mod session;
 mod storage;
 mod user;
 
+pub use attachment::{AttachmentRepository, Depicted};
 pub use blob::{BlobKey, BlobRead, BlobStore, ByteStream, Content, Presign, Variant};
 pub use block::BlockRepository;
 pub use clock::{Clock, IdSource};
@@ -33,6 +36,7 @@ pub use conversation::{
     RoleChange, Unread,
 };
 pub use crypto::{AccessClaims, IssuedRefresh, PasswordHash, PasswordHasher, TokenIssuer};
+pub use lease::LeaseRepository;
 pub use limits::{LimitClass, Quota, RateLimiter, Subject};
 pub use media::{
     IntakeError, IntakeRules, MediaFormat, MediaIntake, MediaKind, Received, ReceivedContent,

@@ -1,8 +1,8 @@
 use async_trait::async_trait;
 
 use super::{
-    BlockRepository, ConversationRepository, MessageRepository, ReceiptRepository,
-    SessionRepository, UserRepository,
+    AttachmentRepository, BlockRepository, ConversationRepository, LeaseRepository,
+    MessageRepository, ReceiptRepository, SessionRepository, UserRepository,
 };
 use crate::error::Result;
 
@@ -29,6 +29,12 @@ pub trait Storage: Send + Sync {
 
     /// Blocks.
     fn blocks(&self) -> &dyn BlockRepository;
+
+    /// Uploaded files.
+    fn attachments(&self) -> &dyn AttachmentRepository;
+
+    /// Leases.
+    fn leases(&self) -> &dyn LeaseRepository;
 
     /// Brings the schema to the version of this program. Safe to repeat and to run from several
     /// processes at once: one works, the others wait.

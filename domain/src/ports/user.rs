@@ -47,7 +47,8 @@ pub trait UserRepository: Send + Sync {
     /// The account with its password's hash.
     async fn credentials(&self, id: UserId) -> Result<Option<Credentials>>;
 
-    /// Changes an account as [`UserPatch::apply`] does. `None` when there is none.
+    /// Changes an account as [`UserPatch::apply`] does. `None` when there is none. Another `avatar_url`
+    /// than before condemns the attachment that was the picture.
     ///
     /// Errors: `Conflict{username}`.
     async fn update(&self, id: UserId, patch: &UserPatch, now: Timestamp) -> Result<Option<User>>;

@@ -1,12 +1,16 @@
 //! The cases, one module for each port or promise; each takes a fresh [`World`](crate::World).
 
 pub mod append;
+pub mod attachment;
+pub mod avatar;
 pub mod block;
 pub mod change;
 pub mod conversation;
 pub mod conversation_change;
 pub mod idempotency;
+pub mod lease;
 pub mod listing;
+pub mod media;
 pub mod member;
 pub mod message;
 pub mod property;

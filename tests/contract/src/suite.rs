@@ -139,6 +139,41 @@ macro_rules! __cases {
                 many_writers_leave_no_hole
                 writers_and_changers_share_the_revs
             }
+            attachment {
+                an_upload_is_pending_and_then_ready
+                what_is_not_there_is_none
+                only_a_pending_one_is_completed
+                a_message_shows_its_attachments_wherever_it_is_read
+                one_that_is_not_free_is_refused
+                of_many_messages_that_claim_one_it_goes_to_one
+                a_message_that_is_not_stored_claims_nothing
+                deleting_a_message_condemns_its_attachments
+                purging_condemns_what_the_messages_had
+                only_what_is_used_by_nothing_is_condemned
+                what_was_left_for_long_is_condemned
+                sending_and_condemning_do_not_cross
+                the_condemned_come_again_until_they_are_removed
+                many_in_one_batch_are_told_apart
+            }
+            media {
+                media_are_those_of_live_messages
+                pages_of_media_make_the_whole
+                stats_are_of_live_messages_by_kind
+            }
+            avatar {
+                a_user_gets_a_picture
+                a_group_gets_a_picture_at_its_next_rev
+                who_may_not_make_an_avatar_changes_nothing
+                of_many_avatars_at_once_one_stays
+                another_link_condemns_the_picture
+                a_purged_group_loses_its_picture
+            }
+            lease {
+                a_lease_is_of_one_holder_until_it_ends
+                a_holder_renews
+                leases_of_other_names_are_apart
+                of_many_who_ask_at_once_one_gets_it
+            }
             idempotency {
                 the_same_again_is_a_duplicate_forever
                 a_key_with_other_content_is_a_mismatch

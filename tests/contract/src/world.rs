@@ -8,19 +8,23 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use connexus_domain::conversation::{Conversation, Slug};
 use connexus_domain::message::{AppendOutcome, Appended};
 use connexus_domain::ports::{
-    BlockRepository, ConversationRepository, ConversationSummary, MessageRepository, NewDirect,
-    NewGroup, NewRoom, NewUser, Opened, PasswordHash, ReceiptRepository, SessionRepository,
-    Storage, UserRepository,
+    AttachmentRepository, BlockRepository, ConversationRepository, ConversationSummary,
+    MessageRepository, NewDirect, NewGroup, NewRoom, NewUser, Opened, PasswordHash,
+    ReceiptRepository, SessionRepository, Storage, UserRepository,
 };
 use connexus_domain::session::{NewSession, TokenHash};
 use connexus_domain::{
-    ClientId, ConversationId, Denial, Email, Emoji, Entity, Error, Limit, Member, Message,
-    MessageBody, MessageId, MessageKind, NewMessage, Page, Privacy, Result, Session, SessionId,
-    Status, Timestamp, User, UserId, Username,
+    AttachmentId, ClientId, ConversationId, Denial, Email, Emoji, Entity, Error, Limit, Member,
+    Message, MessageBody, MessageId, MessageKind, NewMessage, Page, Privacy, Result, Session,
+    SessionId, Status, Timestamp, User, UserId, Username,
 };
 use uuid::Uuid;
 
 use crate::Backend;
+
+mod files;
+
+pub use files::measured;
 
 /// The first moment of every world: 2024-01-01T00:00:00Z.
 const START: i64 = 1_704_067_200_000;
@@ -125,6 +129,11 @@ impl World {
         self.storage.blocks()
     }
 
+    /// Uploaded files.
+    pub fn files(&self) -> &dyn AttachmentRepository {
+        self.storage.attachments()
+    }
+
     /// A moment later than all before.
     pub fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.clock.fetch_add(1, Ordering::Relaxed) + 1)
@@ -191,6 +200,11 @@ impl World {
     /// An id of no message.
     pub fn nothing(&self) -> MessageId {
         MessageId::from_uuid(self.uuid())
+    }
+
+    /// An id of no attachment.
+    pub fn no_file(&self) -> AttachmentId {
+        AttachmentId::from_uuid(self.uuid())
     }
 
     /// An open session that ends an hour after it began.

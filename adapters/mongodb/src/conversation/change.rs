@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bson::{Document, doc};
+use connexus_domain::attachment::AvatarOwner;
 use connexus_domain::member::PreferencesPatch;
 use connexus_domain::{
     Conversation, ConversationId, ConversationPatch, Error, Limit, Member, Result, Rev, Timestamp,
@@ -13,7 +14,8 @@ use mongodb::options::{Hint, ReadConcern};
 use serde::Deserialize;
 
 use super::store;
-use crate::documents::{ConversationDoc, MemberDoc, MemberKey, Record as _, date};
+use crate::attachment::condemn_avatar;
+use crate::documents::{ConversationDoc, MemberDoc, MemberKey, Record as _, conversation_id, date};
 use crate::error::{InDomain as _, Late, Tried};
 use crate::message;
 use crate::query::statement;
@@ -48,6 +50,40 @@ pub(super) async fn update(
         });
     }
     store::save(tx, &after).await?;
+    if after.avatar_url != locked.avatar_url {
+        condemn_avatar(tx, AvatarOwner::Group(id)).await?;
+    }
+    Ok(after)
+}
+
+/// Gives a group or room another picture, by the rule of [`update`]. Nothing is abandoned when it is the
+/// same: the caller has more to write.
+pub(crate) async fn depict(
+    tx: &mut Tx<'_>,
+    id: ConversationId,
+    by: UserId,
+    link: String,
+) -> Tried<Conversation> {
+    let (locked, access) = store::lock_with_access(tx, id, by).await?;
+    locked.check_changeable()?;
+    access.require_admin()?;
+    if locked.avatar_url.as_ref() == Some(&link) {
+        // the rev that the lock has taken
+        let before = Conversation {
+            rev: locked.rev - 1,
+            ..locked
+        };
+        store::save(tx, &before).await?;
+        return Ok(before);
+    }
+    let patch = ConversationPatch {
+        avatar_url: Some(Some(link)),
+        ..ConversationPatch::default()
+    };
+    let rev = locked.rev;
+    let after = patch.apply(locked, rev);
+    store::save(tx, &after).await?;
+    condemn_avatar(tx, AvatarOwner::Group(id)).await?;
     Ok(after)
 }
 
@@ -128,6 +164,10 @@ async fn purge(storage: &MongoStorage, limit: i64) -> Result<u64> {
         if gone == room {
             break;
         }
+        let group = AvatarOwner::Group(conversation_id(id));
+        storage
+            .transact(|tx| Box::pin(condemn_avatar(tx, group)))
+            .await?;
         remove_members(storage, id).await?;
         conversations
             .delete_one(doc! { "_id": id })

@@ -16,6 +16,7 @@ use connexus_domain::{
     Rev, Slug, Timestamp, UserId,
 };
 
+pub(crate) use change::depict;
 pub(crate) use list::{heads_of, members_page, scope};
 #[cfg(test)]
 pub(crate) use list::{page, places, small, together, unread};
@@ -51,8 +52,9 @@ impl ConversationRepository for MongoStorage {
     }
 
     async fn find_direct(&self, a: UserId, b: UserId) -> Result<Option<Conversation>> {
-        let found: Option<ConversationDoc> =
-            self.find_one(store::by_direct_key(&direct_key(a, b))).await?;
+        let found: Option<ConversationDoc> = self
+            .find_one(store::by_direct_key(&direct_key(a, b)))
+            .await?;
         found.map(ConversationDoc::into_conversation).transpose()
     }
 

@@ -2,6 +2,7 @@
 
 use bson::spec::BinarySubtype;
 use bson::{Bson, doc};
+use connexus_domain::attachment::{Attachment, AttachmentState, ContentHash, MediaKind, Purpose};
 use connexus_domain::message::{Fingerprint, Reaction};
 use connexus_domain::ports::{Credentials, PasswordHash};
 use connexus_domain::session::TokenHash;
@@ -13,8 +14,9 @@ use connexus_domain::{
 };
 
 use super::{
-    Binary, BlockKey, ClientKey, ConversationDoc, Error, Id as _, MemberDoc, MemberKey, MessageDoc,
-    PrivacyDoc, ReactionGroup, ReactionKey, Record, Result, SessionDoc, UserDoc, Uuid, date, time,
+    AttachedDoc, AttachmentDoc, Binary, BlockKey, ClientKey, ConversationDoc, Error, FileDoc,
+    Id as _, MemberDoc, MemberKey, MessageDoc, PrivacyDoc, ReactionGroup, ReactionKey, Record,
+    Result, SessionDoc, UserDoc, Uuid, date, time,
 };
 
 fn bare(id: Uuid) -> uuid::Uuid {
@@ -28,7 +30,8 @@ macro_rules! typed {
         }
     )*};
 }
-typed!(user_id: UserId, session_id: SessionId, conversation_id: ConversationId, message_id: MessageId);
+typed!(user_id: UserId, session_id: SessionId, conversation_id: ConversationId, message_id: MessageId,
+    attachment_id: AttachmentId);
 
 /// A value that the domain does not accept.
 fn corrupt<D: Record>(field: &'static str, id: impl std::fmt::Display) -> impl Fn() -> Error {
@@ -344,6 +347,19 @@ impl MessageDoc {
                 .ok()
                 .ok_or_else(corrupt::<Self>("client_key", id))
         });
+        let (sender_id, conversation) = (self.sender_id, self.conversation_id);
+        let attachments = self.attachments.into_iter().map(|attached| {
+            let file = AttachmentDoc {
+                id: attached.id,
+                uploader_id: sender_id,
+                conversation_id: Some(conversation),
+                state: AttachmentState::Attached.as_str().to_owned(),
+                message_id: Some(self.id),
+                since: attached.file.created_at,
+                file: attached.file,
+            };
+            file.into_attachment().ok()
+        });
         let reactions = self.reactions.into_iter().map(ReactionGroup::into_reaction);
         Ok(Message {
             id: message_id(self.id),
@@ -353,11 +369,9 @@ impl MessageDoc {
             sender_id: user_id(self.sender_id),
             kind: MessageKind::parse(&self.kind).ok_or_else(corrupt::<Self>("kind", id))?,
             body: self.body,
-            attachments: self
-                .attachments
-                .into_iter()
-                .map(|id| AttachmentId::from_uuid(bare(id)))
-                .collect(),
+            attachments: attachments
+                .collect::<Option<_>>()
+                .ok_or_else(corrupt::<Self>("attachments", id))?,
             reply_to: self.reply_to.map(message_id),
             thread_id: self.thread_id.map(message_id),
             reply_count: u32::try_from(self.reply_count)
@@ -370,6 +384,77 @@ impl MessageDoc {
             created_at: time(self.created_at),
             edited_at: self.edited_at.map(time),
             deleted_at: self.deleted_at.map(time),
+        })
+    }
+}
+
+impl From<&Attachment> for FileDoc {
+    fn from(file: &Attachment) -> Self {
+        Self {
+            kind: file.kind.as_str().to_owned(),
+            name: file.name.clone(),
+            media_type: file.media_type.clone(),
+            size: file.size.cast_signed(),
+            sha256: hash(file.sha256.0),
+            width: file.width.map(i64::from),
+            height: file.height.map(i64::from),
+            duration_ms: file.duration_ms.map(u64::cast_signed),
+            thumbnails: file.thumbnails,
+            created_at: date(file.created_at),
+        }
+    }
+}
+
+impl From<&Attachment> for AttachedDoc {
+    fn from(file: &Attachment) -> Self {
+        Self {
+            id: file.id.bson(),
+            file: file.into(),
+        }
+    }
+}
+
+impl From<&Attachment> for AttachmentDoc {
+    /// In its state since it was made.
+    fn from(file: &Attachment) -> Self {
+        Self {
+            id: file.id.bson(),
+            uploader_id: file.uploader_id.bson(),
+            conversation_id: file.purpose.conversation_id().map(ConversationId::bson),
+            state: file.state.as_str().to_owned(),
+            message_id: file.message_id.map(MessageId::bson),
+            since: date(file.created_at),
+            file: file.into(),
+        }
+    }
+}
+
+impl AttachmentDoc {
+    pub fn into_attachment(self) -> Result<Attachment> {
+        let wrong = corrupt::<Self>("file", bare(self.id));
+        let pixels = |number: Option<i64>| {
+            let number = number.map(|number| u32::try_from(number).ok().ok_or_else(&wrong));
+            number.transpose()
+        };
+        let file = self.file;
+        let sha256 = <[u8; 32]>::try_from(file.sha256.bytes.as_slice()).ok();
+        Ok(Attachment {
+            id: attachment_id(self.id),
+            uploader_id: user_id(self.uploader_id),
+            purpose: Purpose::of(self.conversation_id.map(conversation_id)),
+            state: AttachmentState::parse(&self.state)
+                .ok_or_else(corrupt::<Self>("state", bare(self.id)))?,
+            message_id: self.message_id.map(message_id),
+            kind: MediaKind::parse(&file.kind).ok_or_else(&wrong)?,
+            name: file.name,
+            media_type: file.media_type,
+            size: file.size.unsigned_abs(),
+            sha256: sha256.map(ContentHash).ok_or_else(&wrong)?,
+            width: pixels(file.width)?,
+            height: pixels(file.height)?,
+            duration_ms: file.duration_ms.map(i64::unsigned_abs),
+            thumbnails: file.thumbnails,
+            created_at: time(file.created_at),
         })
     }
 }

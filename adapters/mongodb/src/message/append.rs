@@ -1,21 +1,23 @@
 //! Storing batches of messages: the path that decides how much the server can take.
 //!
 //! The number of round trips does not grow with the batch: one each to lock the conversations, to read
-//! members, known keys and referred messages (when there are any), to move watermarks and counters, to
-//! insert, to count replies (when there are any), and to commit.
+//! members, known keys, referred messages and attachments (when there are any), to move watermarks and
+//! counters, to insert, to attach and to count replies (when there are any), and to commit.
 
 use std::collections::{HashMap, HashSet};
 
 use bson::doc;
+use connexus_domain::attachment::Claims;
 use connexus_domain::message::{AppendOutcome, Appended, Fingerprint};
 use connexus_domain::{
-    ConversationId, Denial, Entity, Error, MessageBody, MessageId, NewMessage, Result, Rev, Seq,
-    Timestamp, UserId, terms,
+    AttachmentId, ConversationId, Denial, Entity, Error, MessageBody, MessageId, NewMessage,
+    Result, Rev, Seq, Timestamp, UserId, terms,
 };
 
 use super::load;
+use crate::attachment;
 use crate::documents::{
-    ClientKey, ConversationDoc, Id as _, MemberDoc, MemberKey, MessageDoc, date, hash, ids,
+    AttachedDoc, ClientKey, ConversationDoc, Id as _, MemberDoc, MemberKey, MessageDoc, date, hash,
 };
 use crate::error::Tried;
 use crate::query::statement;
@@ -39,6 +41,8 @@ struct Batch {
     members: HashSet<(ConversationId, UserId)>,
     known: HashMap<ClientKey, (MessageId, Fingerprint)>,
     referred: HashMap<MessageId, Referred>,
+    claims: Claims,
+    claimed: Vec<(AttachmentId, MessageId)>,
     stored: Vec<MessageDoc>,
     readers: HashMap<(ConversationId, UserId), (Seq, Timestamp)>,
     /// Replies and the newest rev, of roots.
@@ -94,6 +98,8 @@ impl Batch {
             members: lookup::members(tx, batch).await?,
             known: lookup::known(tx, batch).await?,
             referred: lookup::referred(tx, batch).await?,
+            claims: lookup::claims(tx, batch).await?,
+            claimed: Vec::new(),
             stored: Vec::with_capacity(batch.len()),
             readers: HashMap::new(),
             roots: HashMap::new(),
@@ -122,6 +128,7 @@ impl Batch {
             }
         }
         check_references(&self.referred, new)?;
+        let attachments = self.claims.claim(new)?;
         // nothing can fail from here on
         standing.last_seq += 1;
         standing.rev += 1;
@@ -130,6 +137,7 @@ impl Batch {
             seq: standing.last_seq,
             rev: standing.rev,
             created_at: standing.last_activity_at,
+            attachments,
         };
         if let Some((key, print)) = &keyed {
             self.known.insert(key.clone(), (new.id, *print));
@@ -146,7 +154,9 @@ impl Batch {
             *replies += 1;
             *rev = numbers.rev;
         }
-        self.stored.push(document(new, numbers, keyed, terms));
+        let claimed = new.attachments.iter().map(|file| (*file, new.id));
+        self.claimed.extend(claimed);
+        self.stored.push(document(new, &numbers, keyed, terms));
         Ok(Decision::Appended(numbers))
     }
 
@@ -176,6 +186,7 @@ impl Batch {
             .await?;
         // before the roots, which may be among them
         tx.insert(&self.stored).await?;
+        attachment::attach(tx, &self.claimed).await?;
         let roots = self.roots.iter().map(|(id, (replies, rev))| {
             let change = doc! { "$inc": { "reply_count": *replies }, "$set": { "rev": *rev } };
             statement(doc! { "_id": id.bson() }, change)
@@ -186,7 +197,7 @@ impl Batch {
 
 fn document(
     new: &NewMessage,
-    numbers: Appended,
+    numbers: &Appended,
     keyed: Option<(ClientKey, Fingerprint)>,
     terms: &[String],
 ) -> MessageDoc {
@@ -199,7 +210,7 @@ fn document(
         sender_id: new.sender_id.bson(),
         kind: new.kind.as_str().to_owned(),
         body: new.body.as_ref().map(|body| body.as_str().to_owned()),
-        attachments: ids(new.attachments.iter().copied()),
+        attachments: numbers.attachments.iter().map(AttachedDoc::from).collect(),
         reply_to: new.reply_to.map(MessageId::bson),
         thread_id: new.thread_id.map(MessageId::bson),
         reply_count: 0,

@@ -11,8 +11,9 @@ use mongodb::Database;
 use mongodb::options::ReadConcern;
 
 use super::load;
+use crate::attachment::{condemn_all, condemning};
 use crate::conversation;
-use crate::documents::{Id as _, MessageDoc, ReactionDoc, Record as _, date};
+use crate::documents::{AttachmentDoc, Id as _, MessageDoc, ReactionDoc, Record as _, date};
 use crate::error::{InDomain as _, Tried};
 use crate::query::statement;
 use crate::tx::Tx;
@@ -95,6 +96,8 @@ pub(super) async fn delete(
     if !target.message.is_live() {
         return Ok(target.unchanged(tx));
     }
+    let attachments = target.message.attachments.iter();
+    condemn_all(tx, attachments.map(|file| file.id.bson()).collect()).await?;
     let had_reactions = !target.message.reactions.is_empty();
     let tombstone = target.message.into_tombstone(target.rev, now);
     let change = doc! {
@@ -118,20 +121,34 @@ pub(super) async fn delete(
     })
 }
 
-/// Takes up to `limit` messages of a deleted conversation out, their reactions first; answers how many.
+/// Takes up to `limit` messages of a deleted conversation out, their reactions and files first; answers
+/// how many.
 pub(crate) async fn purge(database: &Database, id: bson::Uuid, limit: i64) -> Result<i64> {
     let messages = database.collection::<Document>(MessageDoc::COLLECTION);
     let found: Vec<Document> = messages
         .find(doc! { "conversation_id": id })
         .read_concern(ReadConcern::majority())
         .sort(doc! { "seq": 1 })
-        .projection(doc! { "_id": 1 })
+        .projection(doc! { "_id": 1, "attachments.id": 1 })
         .limit(limit)
         .await
         .in_domain()?
         .try_collect()
         .await
         .in_domain()?;
+    let files: Vec<Bson> = found
+        .iter()
+        .filter_map(|message| message.get_array("attachments").ok())
+        .flatten()
+        .filter_map(|file| file.as_document()?.get("id").cloned())
+        .collect();
+    if !files.is_empty() {
+        database
+            .collection::<Document>(AttachmentDoc::COLLECTION)
+            .update_many(doc! { "_id": { "$in": files } }, condemning())
+            .await
+            .in_domain()?;
+    }
     let ids: Vec<Bson> = found
         .into_iter()
         .filter_map(|mut message| message.remove("_id"))

@@ -17,6 +17,7 @@ use connexus_domain::{
 
 #[cfg(test)]
 pub(crate) use change::SOME_DELETED;
+pub(crate) use change::change;
 pub(crate) use list::members_page;
 #[cfg(test)]
 pub(crate) use list::{HEADS, LIST, MEMBER_IDS, PEERS, SHARED, SUMMARY};

@@ -1,10 +1,11 @@
 //! Storing batches of messages: the path that decides how much the server can take.
 //!
 //! Whatever the size of the batch, it is five round trips: begin, lock the conversations, look up all that
-//! decides, store all, commit. Threads and duplicates cost one more each.
+//! decides, store all, commit. Threads and duplicates cost one more each, attachments two.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use connexus_domain::attachment::Claims;
 use connexus_domain::message::{AppendOutcome, Appended, Fingerprint};
 use connexus_domain::{
     ConversationId, Denial, Entity, Error, MessageId, NewMessage, Result, Rev, Seq, Timestamp,
@@ -52,6 +53,7 @@ type ClientKey<'b> = (ConversationId, UserId, &'b str);
 /// meet the rows in the same order.
 struct Batch<'b> {
     conversations: BTreeMap<ConversationId, Standing>,
+    claims: Claims,
     /// Keys and messages that came earlier in the batch.
     keys: HashMap<ClientKey<'b>, (MessageId, Fingerprint)>,
     earlier: HashMap<MessageId, Referred>,
@@ -90,6 +92,7 @@ async fn append_once(
     let mut tx = storage.write().await?;
     let mut state = Batch {
         conversations: lookup::lock(&mut tx, prepared).await?,
+        claims: lookup::claims(&mut tx, prepared).await?,
         keys: HashMap::new(),
         earlier: HashMap::new(),
         rows: Vec::with_capacity(prepared.len()),
@@ -142,6 +145,7 @@ impl<'b> Batch<'b> {
             }
         }
         check_references(&self.earlier, new, found)?;
+        let attachments = self.claims.claim(new)?;
         // nothing can fail from here on
         standing.last_seq += 1;
         standing.rev += 1;
@@ -151,6 +155,7 @@ impl<'b> Batch<'b> {
             seq: standing.last_seq,
             rev: standing.rev,
             created_at: standing.last_activity_at,
+            attachments,
         };
         if let Some((key, print)) = key {
             self.keys.insert(key, (new.id, print));
@@ -167,7 +172,10 @@ impl<'b> Batch<'b> {
             *replies += 1;
             *rev = numbers.rev;
         }
-        self.rows.push(NewRow { prepared, numbers });
+        self.rows.push(NewRow {
+            prepared,
+            numbers: numbers.clone(),
+        });
         Ok(Decision::Appended(numbers))
     }
 }

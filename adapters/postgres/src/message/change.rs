@@ -2,22 +2,31 @@
 
 use connexus_domain::message::{Changed, REACTIONS_MAX};
 use connexus_domain::{
-    ConversationId, Emoji, Entity, Error, MemberAccess, Message, MessageBody, MessageId, Result,
-    Timestamp, UserId,
+    AttachmentId, ConversationId, Emoji, Entity, Error, MemberAccess, Message, MessageBody,
+    MessageId, Result, Timestamp, UserId,
 };
 
 use super::{index, load};
-use crate::conversation;
 use crate::error::InDomain as _;
 use crate::rows;
 use crate::storage::{PostgresStorage, Tx};
+use crate::{attachment, conversation};
 
 pub(crate) const LOCK_OF: &str = "SELECT c.id FROM messages m \
     JOIN conversations c ON c.id = m.conversation_id AND c.deleted_at IS NULL \
     WHERE m.id = $1 FOR NO KEY UPDATE OF c";
 
-pub(crate) const PURGE: &str = "DELETE FROM messages WHERE id = ANY(ARRAY(\
-    SELECT id FROM messages WHERE conversation_id = $1 ORDER BY seq LIMIT $2))";
+/// What the messages had is condemned by the same statement.
+pub(crate) const PURGE: &str = "\
+    WITH gone AS (\
+      DELETE FROM messages WHERE id = ANY(ARRAY(\
+        SELECT id FROM messages WHERE conversation_id = $1 ORDER BY seq LIMIT $2)) \
+      RETURNING attachments\
+    ), condemned AS (\
+      UPDATE attachments SET state = 'condemned' \
+      WHERE id = ANY(ARRAY(SELECT unnest(attachments) FROM gone))\
+    ) \
+    SELECT count(*) FROM gone";
 
 /// A message that somebody wants to change, in the transaction that may.
 struct Target {
@@ -128,6 +137,10 @@ pub(super) async fn delete(
     .execute(&mut *target.tx)
     .await
     .in_domain()?;
+    let files: Vec<AttachmentId> = (target.message.attachments.iter())
+        .map(|file| file.id)
+        .collect();
+    attachment::condemn_all(&mut target.tx, &files).await?;
     // those who reacted go with their groups
     sqlx::query("DELETE FROM reaction_groups WHERE message_id = $1")
         .bind(target.message.id.as_uuid())
@@ -269,11 +282,10 @@ async fn save_reactions(target: &mut Target, rev: i64) -> Result<()> {
 
 /// Takes up to `limit` messages of a deleted conversation out, and their reactions with them; answers how many.
 pub(crate) async fn purge(tx: &mut Tx, id: ConversationId, limit: i64) -> Result<i64> {
-    let done = sqlx::query(PURGE)
+    sqlx::query_scalar(PURGE)
         .bind(id.as_uuid())
         .bind(limit)
-        .execute(&mut **tx)
+        .fetch_one(&mut **tx)
         .await
-        .in_domain()?;
-    i64::try_from(done.rows_affected()).map_err(Error::internal)
+        .in_domain()
 }

@@ -1,11 +1,13 @@
 //! Changes of a conversation itself, and its end.
 
+use connexus_domain::attachment::AvatarOwner;
 use connexus_domain::member::PreferencesPatch;
 use connexus_domain::{
     Conversation, ConversationId, ConversationPatch, Limit, Member, Result, Rev, Timestamp, UserId,
 };
 
 use super::store;
+use crate::attachment::condemn_avatar;
 use crate::error::InDomain as _;
 use crate::message;
 use crate::rows;
@@ -18,7 +20,18 @@ pub(super) async fn update(
     patch: &ConversationPatch,
 ) -> Result<Conversation> {
     let mut tx = storage.write().await?;
-    let (before, access) = store::find_with_access(&mut tx, id, by).await?;
+    let after = change(&mut tx, id, by, patch).await?;
+    tx.commit().await.in_domain()?;
+    Ok(after)
+}
+
+pub(crate) async fn change(
+    tx: &mut Tx,
+    id: ConversationId,
+    by: UserId,
+    patch: &ConversationPatch,
+) -> Result<Conversation> {
+    let (before, access) = store::find_with_access(tx, id, by).await?;
     before.check_changeable()?;
     access.require_admin()?;
     let after = patch.apply(before.clone(), before.rev + 1);
@@ -30,8 +43,10 @@ pub(super) async fn update(
     if at_the_same_rev == before {
         return Ok(before);
     }
-    store::save(&mut tx, &after).await?;
-    tx.commit().await.in_domain()?;
+    store::save(tx, &after).await?;
+    if after.avatar_url != before.avatar_url {
+        condemn_avatar(tx, AvatarOwner::Group(id)).await?;
+    }
     Ok(after)
 }
 
@@ -116,6 +131,7 @@ async fn some_deleted(tx: &mut Tx) -> Result<Option<ConversationId>> {
 }
 
 async fn remove_empty(tx: &mut Tx, id: ConversationId) -> Result<()> {
+    condemn_avatar(tx, AvatarOwner::Group(id)).await?;
     for sql in [
         "DELETE FROM members WHERE conversation_id = ?1",
         "DELETE FROM conversations WHERE id = ?1",

@@ -16,6 +16,7 @@ use connexus_domain::{
     Rev, Slug, Timestamp, UserId,
 };
 
+pub(crate) use change::change;
 pub(crate) use list::members_page;
 #[cfg(test)]
 pub(crate) use list::{HEADS, LIST, PEERS, SUMMARY};

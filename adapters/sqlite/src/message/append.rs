@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use connexus_domain::attachment::Claims;
 use connexus_domain::message::{AppendOutcome, Appended, Fingerprint};
 use connexus_domain::{
     ConversationId, Denial, Entity, Error, MessageId, NewMessage, Result, Rev, Seq, Timestamp,
@@ -12,6 +13,7 @@ use connexus_domain::{
 };
 
 use super::{index, load};
+use crate::attachment;
 use crate::error::InDomain as _;
 use crate::sql::JsonArray;
 use crate::storage::{SqliteStorage, Tx};
@@ -55,6 +57,7 @@ struct Batch<'b> {
     members: HashSet<(ConversationId, UserId)>,
     known: HashMap<ClientKey<'b>, (MessageId, Fingerprint)>,
     referred: HashMap<MessageId, Referred>,
+    claims: Claims,
     rows: Vec<NewRow<'b>>,
     readers: HashMap<(ConversationId, UserId), (Seq, Timestamp)>,
     roots: HashMap<MessageId, (i64, Rev)>,
@@ -98,6 +101,7 @@ impl<'b> Batch<'b> {
             members: lookup::members(tx, batch).await?,
             known: lookup::known(tx, batch).await?,
             referred: lookup::referred(tx, batch).await?,
+            claims: lookup::claims(tx, batch).await?,
             rows: Vec::with_capacity(batch.len()),
             readers: HashMap::new(),
             roots: HashMap::new(),
@@ -127,6 +131,7 @@ impl<'b> Batch<'b> {
             }
         }
         check_references(&self.referred, new)?;
+        let attachments = self.claims.claim(new)?;
         // nothing can fail from here on
         standing.last_seq += 1;
         standing.rev += 1;
@@ -136,6 +141,7 @@ impl<'b> Batch<'b> {
             seq: standing.last_seq,
             rev: standing.rev,
             created_at: standing.last_activity_at,
+            attachments,
         };
         if let (Some(client_id), Some(print)) = (&new.client_id, fingerprint) {
             let key = (id, new.sender_id, client_id.as_str());
@@ -155,7 +161,7 @@ impl<'b> Batch<'b> {
         }
         self.rows.push(NewRow {
             new,
-            numbers,
+            numbers: numbers.clone(),
             fingerprint,
             tokens,
         });
@@ -164,6 +170,11 @@ impl<'b> Batch<'b> {
 
     async fn store(&self, tx: &mut Tx) -> Result<()> {
         insert::insert(tx, &self.rows).await?;
+        let new = self.rows.iter().map(|row| row.new);
+        let claimed: Vec<_> = new
+            .flat_map(|new| new.attachments.iter().map(|id| (*id, new.id)))
+            .collect();
+        attachment::attach(tx, &claimed).await?;
         let mut conversations = JsonArray::new();
         for (id, standing) in self.conversations.iter().filter(|(_, s)| s.moved) {
             conversations.row(|row| {

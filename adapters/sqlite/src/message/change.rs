@@ -1,16 +1,15 @@
 //! Edits, deletions and reactions; and the end of messages whose conversation is deleted.
 
+use super::{index, load};
+use crate::error::InDomain as _;
+use crate::rows::{self, MessageRow, message_columns};
+use crate::storage::{SqliteStorage, Tx};
+use crate::{attachment, conversation};
 use connexus_domain::message::{Changed, REACTIONS_MAX};
 use connexus_domain::{
-    ConversationId, Emoji, Entity, Error, MemberAccess, Message, MessageBody, MessageId, Result,
-    Timestamp, UserId,
+    AttachmentId, ConversationId, Emoji, Entity, Error, MemberAccess, Message, MessageBody,
+    MessageId, Result, Timestamp, UserId,
 };
-use sqlx::Row as _;
-
-use super::{index, load};
-use crate::conversation;
-use crate::error::InDomain as _;
-use crate::storage::{SqliteStorage, Tx};
 
 /// A message that somebody wants to change, in the transaction that may.
 struct Target {
@@ -113,6 +112,10 @@ pub(super) async fn delete(
     .execute(&mut *target.tx)
     .await
     .in_domain()?;
+    let files: Vec<AttachmentId> = (target.message.attachments.iter())
+        .map(|file| file.id)
+        .collect();
+    attachment::condemn_all(&mut target.tx, &files).await?;
     // those who reacted go with their groups
     sqlx::query("DELETE FROM reaction_groups WHERE message_num = ?1")
         .bind(target.num)
@@ -254,16 +257,24 @@ async fn save_reactions(target: &mut Target, rev: i64) -> Result<()> {
 
 /// Takes up to `limit` messages of a deleted conversation out; answers how many.
 pub(crate) async fn purge(tx: &mut Tx, id: ConversationId, limit: i64) -> Result<i64> {
-    let rows =
-        sqlx::query("SELECT num FROM messages WHERE conversation_id = ?1 ORDER BY seq LIMIT ?2")
-            .bind(id.as_uuid())
-            .bind(limit)
-            .fetch_all(&mut **tx)
-            .await
-            .in_domain()?;
+    let rows = sqlx::query(concat!(
+        "SELECT ",
+        message_columns!(),
+        " FROM messages m WHERE m.conversation_id = ?1 ORDER BY m.seq LIMIT ?2"
+    ))
+    .bind(id.as_uuid())
+    .bind(limit)
+    .fetch_all(&mut **tx)
+    .await
+    .in_domain()?;
+    let messages = rows.iter().map(rows::message).collect::<Result<Vec<_>>>()?;
+    let files: Vec<AttachmentId> = messages
+        .iter()
+        .flat_map(|row| row.attachments.iter().copied())
+        .collect();
+    attachment::condemn_all(tx, &files).await?;
     let mut purged = 0;
-    for row in rows {
-        let num: i64 = row.try_get(0).in_domain()?;
+    for MessageRow { num, .. } in messages {
         index::remove(tx, num).await?;
         // reactions go with their message
         sqlx::query("DELETE FROM messages WHERE num = ?1")

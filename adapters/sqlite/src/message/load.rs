@@ -1,11 +1,12 @@
-//! Whole messages: their own rows, and their reactions when they have any.
+//! Whole messages: their own rows, and their reactions and attachments when they have any.
 
 use std::collections::HashMap;
 
 use connexus_domain::message::Reaction;
-use connexus_domain::{Conversation, Message, MessageId, Result};
+use connexus_domain::{Attachment, AttachmentId, Conversation, Error, Message, MessageId, Result};
 use sqlx::sqlite::SqliteRow;
 
+use crate::attachment;
 use crate::error::InDomain as _;
 use crate::rows::{self, MessageRow, message_columns};
 use crate::sql::{JsonArray, json_ids};
@@ -76,10 +77,27 @@ pub(crate) async fn newest(
 pub(super) async fn complete(tx: &mut Tx, rows: &[SqliteRow]) -> Result<Vec<Message>> {
     let mut messages = rows.iter().map(rows::message).collect::<Result<Vec<_>>>()?;
     let mut reactions = reactions(tx, &messages).await?;
+    let mut files = files(tx, &messages).await?;
     for row in &mut messages {
         row.message.reactions = reactions.remove(&row.num).unwrap_or_default();
+        let own = row.attachments.iter().map(|id| files.remove(id));
+        row.message.attachments = own
+            .collect::<Option<_>>()
+            .ok_or_else(|| Error::corrupt("messages", "attachments", row.message.id))?;
     }
     Ok(messages.into_iter().map(|row| row.message).collect())
+}
+
+async fn files(tx: &mut Tx, messages: &[MessageRow]) -> Result<HashMap<AttachmentId, Attachment>> {
+    let named: Vec<AttachmentId> = messages
+        .iter()
+        .flat_map(|row| row.attachments.iter().copied())
+        .collect();
+    if named.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let found = attachment::find_many(tx, &named).await?;
+    Ok(found.into_iter().map(|file| (file.id, file)).collect())
 }
 
 async fn reactions(tx: &mut Tx, messages: &[MessageRow]) -> Result<HashMap<i64, Vec<Reaction>>> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use connexus_domain::message::{AppendOutcome, Appended};
 use connexus_domain::{
-    AttachmentId, ConversationId, Entity, Error, Message, MessageKind, NewMessage, UserId,
+    Attachment, ConversationId, Entity, Error, Message, MessageKind, NewMessage, UserId,
 };
 
 use crate::World;
@@ -24,6 +24,7 @@ pub async fn a_message_gets_the_next_numbers(w: &World) {
             seq: n,
             rev: 3 + n,
             created_at: new.at,
+            attachments: Vec::new(),
         };
         assert_eq!(numbers, expected);
         let message = new.clone().into_message(numbers);
@@ -44,13 +45,15 @@ pub async fn every_field_survives_the_round_trip(w: &World) {
     let id = w.group(a, &[]).await;
     let root = w.say(id, a, "root").await;
     for kind in MessageKind::ALL {
+        let files = [
+            w.file(id, a).await,
+            w.file(id, a).await,
+            w.file(id, a).await,
+        ];
         let message = w
             .put(NewMessage {
                 kind,
-                attachments: (0..3)
-                    .map(|_| AttachmentId::from_uuid(w.uuid()))
-                    .rev()
-                    .collect(),
+                attachments: files.iter().map(|file| file.id).rev().collect(),
                 reply_to: Some(root.id),
                 thread_id: Some(root.id),
                 ..w.keyed(id, a, &format!("~!\"'\\%_{}", kind.as_str()), "words")
@@ -62,8 +65,7 @@ pub async fn every_field_survives_the_round_trip(w: &World) {
         .put(NewMessage {
             kind: MessageKind::Image,
             body: None,
-            attachments: vec![AttachmentId::from_uuid(w.uuid())],
-            ..w.text(id, a, "no body")
+            ..w.with_files(id, a, &[&w.file(id, a).await])
         })
         .await;
     let other = w.another().await;
@@ -174,6 +176,8 @@ pub async fn a_bad_item_spoils_no_other(w: &World) {
         thread_id: Some(root),
         ..w.text(id, a, "threaded")
     };
+    let (file, theirs) = (w.file(id, a).await, w.file(id, b).await);
+    let with = |files: &[&Attachment]| w.with_files(id, a, files);
     let batch = [
         w.text(id, a, "first"),
         w.keyed(id, a, "k1", "original"),
@@ -190,6 +194,11 @@ pub async fn a_bad_item_spoils_no_other(w: &World) {
         threaded(elsewhere.id),
         threaded(in_thread.id),
         threaded(root.id),
+        with(&[&theirs]),
+        with(&[&file, &theirs]),
+        with(&[&file, &file]),
+        with(&[&file]),
+        with(&[&file]),
         w.text(other, a, "over there"),
         w.text(id, b, "last"),
     ];
@@ -211,7 +220,7 @@ pub async fn a_bad_item_spoils_no_other(w: &World) {
         (before.last_seq + 2, before.rev + 2)
     );
     let again = duplicate(next());
-    assert_eq!(again, batch[5].clone().into_message(second));
+    assert_eq!(again, batch[5].clone().into_message(second.clone()));
     assert_eq!(fault(next()), Fault::Mismatch);
     assert_eq!(fault(next()), invalid("reply_to"));
     assert_eq!(fault(next()), invalid("reply_to"));
@@ -220,18 +229,23 @@ pub async fn a_bad_item_spoils_no_other(w: &World) {
     assert_eq!(fault(next()), invalid("thread_id"));
     assert_eq!(fault(next()), invalid("thread_id"));
     assert_eq!(place(next()), (4, 4), "in a good thread");
+    for _ in 0..3 {
+        assert_eq!(fault(next()), invalid("attachment_ids"));
+    }
+    assert_eq!(place(next()), (5, 5), "with a file");
+    assert_eq!(fault(next()), invalid("attachment_ids"), "that is taken");
     assert_eq!(stored(next()).seq, 2, "in the other conversation");
-    assert_eq!(place(next()), (5, 5), "last");
+    assert_eq!(place(next()), (6, 6), "last");
 
     let after = w.conversation(id).await;
     assert_eq!(
         (after.last_seq, after.rev),
-        (before.last_seq + 5, before.rev + 5)
+        (before.last_seq + 6, before.rev + 6)
     );
     let seqs: Vec<i64> = w.transcript(id).await.iter().map(|m| m.seq).collect();
     assert_eq!(seqs, (1..=after.last_seq).collect::<Vec<_>>());
     for (n, refused) in batch.iter().enumerate() {
-        let is_stored = [0, 5, 10, 14, 15, 16].contains(&n);
+        let is_stored = [0, 5, 10, 14, 18, 20, 21].contains(&n);
         let found = w.messages().get(refused.id).await.unwrap();
         assert_eq!(found.is_some(), is_stored, "item {n}");
     }

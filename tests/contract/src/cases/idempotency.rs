@@ -1,7 +1,7 @@
 //! Keys of senders: the same message is stored once.
 
 use connexus_domain::message::AppendOutcome;
-use connexus_domain::{AttachmentId, MessageKind, NewMessage};
+use connexus_domain::{MessageKind, NewMessage};
 
 use super::append::invalid;
 use crate::World;
@@ -81,7 +81,7 @@ pub async fn a_key_with_other_content_is_a_mismatch(w: &World) {
             ..new.clone()
         },
         NewMessage {
-            attachments: vec![AttachmentId::from_uuid(w.uuid())],
+            attachments: vec![w.file(id, a).await.id],
             ..new.clone()
         },
     ];

@@ -2,7 +2,7 @@
 
 use connexus_domain::message::{Changed, Emoji};
 use connexus_domain::ports::{HistoryRange, Snapshot};
-use connexus_domain::{AttachmentId, Denial, Entity, Limit, MessageKind, NewMessage, Role};
+use connexus_domain::{Denial, Entity, Limit, MessageKind, NewMessage, Role};
 
 use crate::World;
 use crate::world::{ALL, Fault, NOT_MEMBER, ROLE_TOO_LOW, body, emoji, fault};
@@ -41,7 +41,7 @@ pub async fn an_edit_gives_words_to_a_bare_attachment(w: &World) {
     let bare = NewMessage {
         kind: MessageKind::Image,
         body: None,
-        attachments: vec![AttachmentId::from_uuid(w.uuid())],
+        attachments: vec![w.file(id, a).await.id],
         ..w.text(id, a, "none")
     };
     let message = w.put(bare).await;
@@ -108,7 +108,7 @@ pub async fn deletion_leaves_a_tombstone(w: &World) {
     let [a, b] = w.people().await;
     let id = w.group(a, &[b]).await;
     let new = NewMessage {
-        attachments: vec![AttachmentId::from_uuid(w.uuid())],
+        attachments: vec![w.file(id, a).await.id],
         ..w.keyed(id, a, "key", "words")
     };
     let message = w.put(new).await;

@@ -1,12 +1,13 @@
 //! A step with everything chosen: what is handed to a port, and what came back.
 
+use connexus_domain::attachment::{Attachment, Measured, NewAttachment};
 use connexus_domain::conversation::{Conversation, ConversationPatch};
 use connexus_domain::member::{Member, PreferencesPatch, Role};
 use connexus_domain::message::{AppendOutcome, Appended, Changed};
 use connexus_domain::ports::{Opened, Removal, RoleChange, Storage};
 use connexus_domain::{
-    ConversationId, Emoji, MessageBody, MessageId, NewMessage, Receipt, Result, Timestamp, UserId,
-    WatermarkAdvance,
+    AttachmentId, ConversationId, Emoji, MessageBody, MessageId, NewMessage, Receipt, Result,
+    Timestamp, UserId, WatermarkAdvance,
 };
 
 use crate::world::Fault;
@@ -14,6 +15,8 @@ use crate::world::Fault;
 /// A call of a port.
 #[derive(Debug, Clone)]
 pub enum Action {
+    Upload(NewAttachment, Measured, Timestamp),
+    Discard(AttachmentId),
     Append(Vec<NewMessage>),
     Edit(MessageId, UserId, MessageBody, Timestamp),
     Delete(MessageId, UserId, Timestamp),
@@ -40,6 +43,8 @@ pub enum Sent {
 /// What a call answered.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
+    Uploaded(Box<Attachment>),
+    Discarded(bool),
     Sent(Vec<Sent>),
     Changed(Box<Changed>),
     Receipts(Vec<Receipt>),
@@ -55,7 +60,7 @@ pub enum Answer {
 impl From<&Result<AppendOutcome>> for Sent {
     fn from(answer: &Result<AppendOutcome>) -> Self {
         match answer {
-            Ok(AppendOutcome::Appended(numbers)) => Self::Stored(*numbers),
+            Ok(AppendOutcome::Appended(numbers)) => Self::Stored(numbers.clone()),
             Ok(AppendOutcome::Duplicate(original)) => Self::Duplicate(original.id),
             Err(error) => Self::Refused(Fault::from(error)),
         }
@@ -74,6 +79,12 @@ impl Action {
         let (messages, conversations) = (storage.messages(), storage.conversations());
         let changed = |changed: Changed| Answer::Changed(Box::new(changed));
         Ok(match self {
+            Self::Upload(new, measured, now) => {
+                storage.attachments().begin(new).await?;
+                let files = storage.attachments();
+                Answer::Uploaded(Box::new(files.complete(new.id, measured, *now).await?))
+            }
+            Self::Discard(id) => Answer::Discarded(storage.attachments().condemn(*id).await?),
             Self::Append(batch) => {
                 let answers = messages.append(batch).await?;
                 Answer::Sent(answers.iter().map(Sent::from).collect())

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use connexus_domain::attachment::{Attachment, AttachmentState};
 use connexus_domain::conversation::{Conversation, ConversationKind};
 use connexus_domain::member::{Member, MemberAccess, Role, succession};
 use connexus_domain::message::{Appended, Changed, Fingerprint, Reaction};
 use connexus_domain::ports::{Opened, Removal, RoleChange};
 use connexus_domain::{
-    Denial, Emoji, Entity, Error, Message, MessageId, NewMessage, Receipt, Result, Rev, Timestamp,
-    UserId, WatermarkAdvance,
+    AttachmentId, Denial, Emoji, Entity, Error, Message, MessageId, NewMessage, Receipt, Result,
+    Rev, Timestamp, UserId, WatermarkAdvance,
 };
 
 use super::action::{Action, Answer, Sent};
@@ -81,7 +82,7 @@ impl Book {
         Ok(())
     }
 
-    fn append(&mut self, new: &NewMessage) -> Result<Sent> {
+    fn append(&mut self, new: &NewMessage, files: &mut Files) -> Result<Sent> {
         self.check()?;
         self.access(new.sender_id)?;
         if let Some(key) = &new.client_id {
@@ -111,6 +112,7 @@ impl Book {
             None => None,
         };
         let numbers = Appended {
+            attachments: claim(new, files)?,
             seq: self.conversation.last_seq + 1,
             rev: self.next_rev(),
             created_at: new.at.max(self.conversation.last_activity_at),
@@ -132,7 +134,8 @@ impl Book {
             self.keys
                 .push((new.sender_id, key, new.fingerprint(), new.id));
         }
-        self.messages.push(new.clone().into_message(numbers));
+        self.messages
+            .push(new.clone().into_message(numbers.clone()));
         Ok(Sent::Stored(numbers))
     }
 
@@ -324,9 +327,27 @@ impl Book {
     }
 }
 
-/// All conversations.
+/// All uploaded files.
+pub type Files = BTreeMap<AttachmentId, Attachment>;
+
+/// The files that a message names, if all of them are free; and from now on none is.
+fn claim(new: &NewMessage, files: &mut Files) -> Result<Vec<Attachment>> {
+    let mut claimed: Vec<Attachment> = Vec::new();
+    for id in &new.attachments {
+        let file = files
+            .get(id)
+            .filter(|file| file.is_sendable(new.sender_id, new.conversation_id))
+            .filter(|file| claimed.iter().all(|other| other.id != file.id))
+            .ok_or(Error::invalid("attachment_ids", ""))?;
+        claimed.push(file.clone().attached_to(new.id));
+    }
+    files.extend(claimed.iter().map(|file| (file.id, file.clone())));
+    Ok(claimed)
+}
+
+/// All conversations, and all files.
 #[derive(Debug, Clone, Default)]
-pub struct Shelf(pub Vec<Book>);
+pub struct Shelf(pub Vec<Book>, pub Files);
 
 impl Shelf {
     fn book(&mut self, id: connexus_domain::ConversationId) -> &mut Book {
@@ -349,10 +370,23 @@ impl Shelf {
     fn ask(&mut self, action: &Action) -> Result<Answer> {
         let changed = |changed| Answer::Changed(Box::new(changed));
         Ok(match action {
+            Action::Upload(new, measured, _) => {
+                let ready = new.clone().into_attachment().completed(measured)?;
+                self.1.insert(new.id, ready.clone());
+                Answer::Uploaded(Box::new(ready))
+            }
+            Action::Discard(id) => Answer::Discarded(self.1.get_mut(id).is_some_and(|file| {
+                if file.state != AttachmentState::Attached {
+                    file.state = AttachmentState::Condemned;
+                }
+                file.state == AttachmentState::Condemned
+            })),
             Action::Append(batch) => {
                 let mut sent = Vec::new();
                 for new in batch {
-                    let answer = self.book(new.conversation_id).append(new);
+                    let mut files = std::mem::take(&mut self.1);
+                    let answer = self.book(new.conversation_id).append(new, &mut files);
+                    self.1 = files;
                     sent.push(answer.unwrap_or_else(|error| Sent::Refused(Fault::from(&error))));
                 }
                 Answer::Sent(sent)
@@ -360,7 +394,13 @@ impl Shelf {
             Action::Edit(id, by, body, now) => {
                 changed(self.of(*id)?.edit(*id, *by, body.as_str(), *now)?)
             }
-            Action::Delete(id, by, now) => changed(self.of(*id)?.delete(*id, *by, *now)?),
+            Action::Delete(id, by, now) => {
+                let deleted = self.of(*id)?.delete(*id, *by, *now)?;
+                for file in self.1.values_mut().filter(|f| f.message_id == Some(*id)) {
+                    file.state = AttachmentState::Condemned;
+                }
+                changed(deleted)
+            }
             Action::React(id, by, emoji, _) => changed(self.of(*id)?.react(*id, *by, emoji, true)?),
             Action::Unreact(id, by, emoji) => changed(self.of(*id)?.react(*id, *by, emoji, false)?),
             Action::Advance(batch, now) => Answer::Receipts(self.advance(batch, *now)),

@@ -25,12 +25,18 @@ pub struct Draft {
     pub thread: Option<u8>,
     /// Which key of the sender.
     pub key: Option<u8>,
+    /// Which file.
+    pub file: Option<u8>,
 }
 
 /// One step.
 #[derive(Debug, Clone)]
 #[allow(missing_docs, reason = "fields are choices by number, as in `Draft`")]
 pub enum Op {
+    /// Uploads a file to send.
+    Upload { at: usize, by: usize, kind: usize },
+    /// Gives up one of the files.
+    Discard { file: u8 },
     /// Sends a batch.
     Send(Vec<Draft>),
     /// Edits one of the messages of a conversation.
@@ -83,16 +89,24 @@ pub enum Op {
 
 fn draft() -> impl Strategy<Value = Draft> {
     let rare = |some: u32| proptest::option::weighted(f64::from(some) / 10.0, any::<u8>());
-    (0..PLACES, 0..USERS, 0..4_u8, rare(2), rare(4), rare(3)).prop_map(
-        |(at, by, words, reply_to, thread, key)| Draft {
+    (
+        0..PLACES,
+        0..USERS,
+        0..4_u8,
+        rare(2),
+        rare(4),
+        rare(3),
+        rare(5),
+    )
+        .prop_map(|(at, by, words, reply_to, thread, key, file)| Draft {
             at,
             by,
             words,
             reply_to,
             thread,
             key: key.map(|key| key % 3),
-        },
-    )
+            file,
+        })
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -100,6 +114,9 @@ fn op() -> impl Strategy<Value = Op> {
     let target = any::<u8>();
     let mark = (0..PLACES, 0..USERS, 0..12_u8, 0..12_u8);
     prop_oneof![
+        6 => (at.clone(), by.clone(), 0..4_usize)
+            .prop_map(|(at, by, kind)| Op::Upload { at, by, kind }),
+        1 => target.prop_map(|file| Op::Discard { file }),
         8 => vec(draft(), 1..5).prop_map(Op::Send),
         3 => (at.clone(), target, by.clone(), 0..4_u8)
             .prop_map(|(at, target, by, words)| Op::Edit { at, target, by, words }),

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use connexus_domain::attachment::{MediaKind, Purpose};
 use connexus_domain::conversation::ConversationPatch;
 use connexus_domain::member::{PreferencesPatch, Role};
 use connexus_domain::ports::Storage;
-use connexus_domain::{ConversationId, Limit, MessageId, NewMessage, UserId, WatermarkAdvance};
+use connexus_domain::{
+    AttachmentId, ConversationId, Limit, MessageId, NewMessage, UserId, WatermarkAdvance,
+};
 
 use super::action::Action;
 use super::book::{Book, Shelf};
@@ -14,7 +17,7 @@ use super::replica::{Replica, check_revs};
 use super::same;
 use super::view::{View, words};
 use crate::World;
-use crate::world::{ALL, body, emoji};
+use crate::world::{ALL, body, emoji, measured};
 
 /// The users and conversations of a sequence, and what the model knows of them.
 struct Stage {
@@ -61,7 +64,8 @@ impl Stage {
     }
 
     async fn view(&self) -> View {
-        View::of(self.storage(), &self.users, &self.places).await
+        let files: Vec<AttachmentId> = self.shelf.1.keys().copied().collect();
+        View::of(self.storage(), &self.users, &self.places, &files).await
     }
 
     /// The call that a step is now; `None` when there is nothing to call it on, or when the contract
@@ -69,6 +73,16 @@ impl Stage {
     fn resolve(&self, op: &Op) -> Option<Action> {
         let w = &self.world;
         Some(match op {
+            Op::Upload { at, by, kind } => {
+                let purpose = Purpose::Message(self.places[*at]);
+                let new = w.new_file(purpose, self.users[*by]);
+                Action::Upload(new, measured(MediaKind::ALL[*kind]), w.now())
+            }
+            Op::Discard { file } => {
+                let all: Vec<&AttachmentId> = self.shelf.1.keys().collect();
+                let file = usize::from(*file).checked_rem(all.len())?;
+                Action::Discard(*all[file])
+            }
             Op::Send(drafts) => {
                 Action::Append(drafts.iter().map(|draft| self.draft(draft)).collect())
             }
@@ -180,14 +194,34 @@ impl Stage {
         let text = words(draft.words);
         let at = self.places[draft.at];
         // what is wrong in two ways is refused for either: so nothing is
-        match draft.key.filter(|_| book.has(by)) {
-            Some(key) => self.world.keyed(at, by, &format!("key{key}"), &text),
-            None => NewMessage {
+        if let Some(key) = draft.key.filter(|_| book.has(by)) {
+            self.world.keyed(at, by, &format!("key{key}"), &text)
+        } else {
+            let thread_id = pick(draft.thread).filter(|_| book.has(by));
+            let named = draft.file.filter(|_| book.has(by) && thread_id.is_none());
+            NewMessage {
                 reply_to: pick(draft.reply_to),
-                thread_id: pick(draft.thread).filter(|_| book.has(by)),
+                thread_id,
+                attachments: named.map(|n| self.files(n, at, by)).unwrap_or_default(),
                 ..self.world.text(at, by, &text)
-            },
+            }
         }
+    }
+
+    /// Mostly the newest that may be sent, up to three of them; sometimes any one, which may be taken,
+    /// given up, somebody else's or for elsewhere.
+    fn files(&self, n: u8, at: ConversationId, by: UserId) -> Vec<AttachmentId> {
+        let files = &self.shelf.1;
+        if n.is_multiple_of(4) {
+            let any = usize::from(n / 4).checked_rem(files.len());
+            return any
+                .and_then(|n| files.keys().nth(n))
+                .copied()
+                .into_iter()
+                .collect();
+        }
+        let fitting = files.values().rev().filter(|f| f.is_sendable(by, at));
+        fitting.take(usize::from(n % 4)).map(|f| f.id).collect()
     }
 
     /// Each copy, brought up to date by changes alone, is what is read anew.
@@ -245,7 +279,9 @@ async fn differ(a: Arc<dyn Storage>, b: Arc<dyn Storage>, ops: &[Op]) -> Result<
     let last = Op::Look { page: 3 };
     for (n, op) in ops.iter().chain([&last]).enumerate() {
         if let Op::Look { .. } = op {
-            stage.view().await.check(&other.view().await)?;
+            let files: Vec<AttachmentId> = stage.shelf.1.keys().copied().collect();
+            let seen = View::of(other.storage(), &other.users, &other.places, &files).await;
+            stage.view().await.check(&seen)?;
             for place in 0..PLACES {
                 let id = stage.places[place];
                 let changes = async |stage: &Stage| {

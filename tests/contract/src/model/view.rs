@@ -1,11 +1,13 @@
 //! All that can be seen of a storage through its ports, and the same of the model.
 
+use connexus_domain::attachment::{Attachment, AttachmentState, MediaKind, MediaStats};
 use connexus_domain::ports::{HistoryRange, MessageSearch, Storage};
 use connexus_domain::{
-    Conversation, ConversationId, Head, Member, Message, MessageId, Receipt, UserId, terms,
+    AttachmentId, Conversation, ConversationId, Head, Member, Message, MessageId, Receipt, UserId,
+    terms,
 };
 
-use super::book::{Book, Shelf};
+use super::book::{Book, Files, Shelf};
 use super::ops::USERS;
 use super::same;
 use crate::world::ALL;
@@ -25,6 +27,8 @@ struct Place {
     unread: Vec<Option<usize>>,
     messages: Vec<Message>,
     receipts: Vec<Receipt>,
+    media: Vec<Attachment>,
+    stats: Vec<MediaStats>,
 }
 
 /// Everything.
@@ -35,16 +39,25 @@ pub struct View {
     heads: Vec<Vec<Head>>,
     /// Of each user: what is found by each of the words.
     found: Vec<Vec<MessageId>>,
+    /// By id.
+    files: Vec<Attachment>,
 }
 
 impl View {
     /// What a storage shows.
-    pub async fn of(storage: &dyn Storage, users: &[UserId], places: &[ConversationId]) -> Self {
+    pub async fn of(
+        storage: &dyn Storage,
+        users: &[UserId],
+        places: &[ConversationId],
+        files: &[AttachmentId],
+    ) -> Self {
         let mut view = Self {
             places: Vec::new(),
             heads: Vec::new(),
             found: Vec::new(),
+            files: storage.attachments().get_many(files).await.unwrap(),
         };
+        view.files.sort_by_key(|file| file.id);
         for id in places {
             view.places.push(place(storage, users, *id).await);
         }
@@ -73,10 +86,11 @@ impl View {
             places: shelf
                 .0
                 .iter()
-                .map(|book| expected_place(book, users))
+                .map(|book| expected_place(book, users, &shelf.1))
                 .collect(),
             heads: Vec::new(),
             found: Vec::new(),
+            files: shelf.1.values().cloned().collect(),
         };
         for user in users {
             let mut mine: Vec<&Book> = shelf.0.iter().filter(|book| book.has(*user)).collect();
@@ -117,7 +131,10 @@ impl View {
             }
             same!(found.unread, expected.unread, "unread in {n}");
             same!(found.receipts, expected.receipts, "receipts of {n}");
+            same!(found.media, expected.media, "media of {n}");
+            same!(found.stats, expected.stats, "statistics of {n}");
         }
+        same!(self.files, expected.files, "files");
         same!(self.heads, expected.heads, "heads");
         for (n, (found, expected)) in self.found.iter().zip(&expected.found).enumerate() {
             same!(
@@ -158,10 +175,26 @@ async fn place(storage: &dyn Storage, users: &[UserId], id: ConversationId) -> P
     let range = HistoryRange::After(0);
     place.messages = storage.messages().history(id, range, ALL).await.unwrap();
     place.receipts = storage.receipts().list(id, None, ALL).await.unwrap().items;
+    let media = storage.attachments().media(id, None, None, ALL).await;
+    place.media = media.unwrap().items;
+    place.stats = storage.attachments().media_stats(id).await.unwrap();
     place
 }
 
-fn expected_place(book: &Book, users: &[UserId]) -> Place {
+fn expected_stats(media: &[Attachment]) -> Vec<MediaStats> {
+    let of_kind = |kind| {
+        let sizes = media.iter().filter(|f| f.kind == kind).map(|f| f.size);
+        MediaStats {
+            kind,
+            count: sizes.clone().count() as u64,
+            total_size: sizes.sum(),
+        }
+    };
+    let all = MediaKind::ALL.into_iter().map(of_kind);
+    all.filter(|stats| stats.count > 0).collect()
+}
+
+fn expected_place(book: &Book, users: &[UserId], files: &Files) -> Place {
     if book.deleted {
         return Place {
             members: vec![None; users.len()],
@@ -175,11 +208,18 @@ fn expected_place(book: &Book, users: &[UserId]) -> Place {
             .filter(Member::is_present)
             .map(|m| book.unread(&m))
     };
+    let here = |file: &&Attachment| {
+        file.state == AttachmentState::Attached
+            && file.purpose.conversation_id() == Some(book.conversation.id)
+    };
+    let media: Vec<Attachment> = files.values().rev().filter(here).cloned().collect();
     Place {
         conversation: Some(book.conversation.clone()),
         members: users.iter().map(member).collect(),
         unread: users.iter().map(unread).collect(),
         messages: book.messages.clone(),
         receipts: book.present().map(Member::receipt).collect(),
+        stats: expected_stats(&media),
+        media,
     }
 }

@@ -3,10 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use bson::doc;
+use connexus_domain::attachment::Claims;
 use connexus_domain::message::Fingerprint;
-use connexus_domain::{ConversationId, MessageId, NewMessage, Result, Rev, Seq, Timestamp, UserId};
+use connexus_domain::{
+    AttachmentId, ConversationId, MessageId, NewMessage, Result, Rev, Seq, Timestamp, UserId,
+};
 use serde::Deserialize;
 
+use crate::attachment;
 use crate::conversation;
 use crate::documents::{
     Binary, ClientKey, ConversationDoc, DateTime, MessageDoc, Uuid, conversation_id, fingerprint,
@@ -165,4 +169,18 @@ pub(super) async fn referred(
         (message_id(part.id), referred)
     });
     Ok(referred.collect())
+}
+
+/// Those of the attachments that the batch names that are stored. Who changes one at the same time is in
+/// the way of this transaction.
+pub(super) async fn claims(tx: &mut Tx<'_>, batch: &[NewMessage]) -> Tried<Claims> {
+    let named: Vec<AttachmentId> = batch
+        .iter()
+        .flat_map(|new| new.attachments.iter().copied())
+        .collect();
+    if named.is_empty() {
+        return Ok(Claims::default());
+    }
+    let stored = attachment::find_many(tx, &named).await?;
+    Ok(Claims::among(stored))
 }

@@ -2,13 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use connexus_domain::attachment::Claims;
 use connexus_domain::message::Fingerprint;
-use connexus_domain::{ClientId, ConversationId, Error, MessageId, Result, Rev, Seq, Timestamp};
+use connexus_domain::{
+    AttachmentId, ClientId, ConversationId, Error, MessageId, Result, Rev, Seq, Timestamp,
+};
 use sqlx::Row as _;
 use sqlx::postgres::{PgBindIterExt as _, PgRow};
 use uuid::Uuid;
 
 use super::Prepared;
+use crate::attachment;
 use crate::error::InDomain as _;
 use crate::sql::uuids;
 use crate::storage::Tx;
@@ -83,6 +87,20 @@ pub(super) async fn lock(
             Ok((ConversationId::from_uuid(id), standing))
         })
         .collect()
+}
+
+/// Those of the attachments that the batch names that are stored: locked, since who cleans does not lock
+/// their conversation.
+pub(super) async fn claims(tx: &mut Tx, batch: &[Prepared<'_>]) -> Result<Claims> {
+    let named: Vec<AttachmentId> = batch
+        .iter()
+        .flat_map(|prepared| prepared.new.attachments.iter().copied())
+        .collect();
+    if named.is_empty() {
+        return Ok(Claims::default());
+    }
+    let stored = attachment::lock_many(tx, &named).await?;
+    Ok(Claims::among(stored))
 }
 
 /// One for each message of the batch, in its order.

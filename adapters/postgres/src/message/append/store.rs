@@ -4,6 +4,7 @@ use connexus_domain::{AttachmentId, ClientId, MessageBody, MessageId, Result};
 use sqlx::postgres::PgBindIterExt as _;
 
 use super::Batch;
+use crate::attachment;
 use crate::error::InDomain as _;
 use crate::sql::uuids;
 use crate::storage::Tx;
@@ -41,7 +42,7 @@ pub(crate) const MOVE_ROOTS: &str = "\
 
 pub(super) async fn store(tx: &mut Tx, batch: &Batch<'_>) -> Result<()> {
     let new = || batch.rows.iter().map(|row| row.prepared.new);
-    let numbers = || batch.rows.iter().map(|row| row.numbers);
+    let numbers = || batch.rows.iter().map(|row| &row.numbers);
     let prepared = || batch.rows.iter().map(|row| row.prepared);
     let moved = || batch.conversations.iter().filter(|(_, s)| s.moved);
     sqlx::query(STORE)
@@ -100,6 +101,10 @@ pub(super) async fn store(tx: &mut Tx, batch: &Batch<'_>) -> Result<()> {
         .execute(&mut **tx)
         .await
         .in_domain()?;
+    let claimed: Vec<_> = new()
+        .flat_map(|new| new.attachments.iter().map(|id| (*id, new.id)))
+        .collect();
+    attachment::attach(tx, &claimed).await?;
     if batch.roots.is_empty() {
         return Ok(());
     }

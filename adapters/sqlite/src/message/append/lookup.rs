@@ -2,12 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
+use connexus_domain::attachment::Claims;
 use connexus_domain::message::Fingerprint;
 use connexus_domain::{
-    ConversationId, Error, MessageId, NewMessage, Result, Rev, Seq, Timestamp, UserId,
+    AttachmentId, ConversationId, Error, MessageId, NewMessage, Result, Rev, Seq, Timestamp, UserId,
 };
 use sqlx::Row as _;
 
+use crate::attachment;
 use crate::error::InDomain as _;
 use crate::rows;
 use crate::sql::{JsonArray, json_ids};
@@ -168,4 +170,17 @@ pub(super) async fn referred(
             Ok((MessageId::from_uuid(rows::id(row, 0)?), referred))
         })
         .collect()
+}
+
+/// Those of the attachments that the batch names that are stored.
+pub(super) async fn claims(tx: &mut Tx, batch: &[NewMessage]) -> Result<Claims> {
+    let named: Vec<AttachmentId> = batch
+        .iter()
+        .flat_map(|new| new.attachments.iter().copied())
+        .collect();
+    if named.is_empty() {
+        return Ok(Claims::default());
+    }
+    let stored = attachment::find_many(tx, &named).await?;
+    Ok(Claims::among(stored))
 }
