@@ -6,10 +6,6 @@ mod jpeg;
 mod png;
 mod strip;
 mod webp;
-
-#[cfg(test)]
-mod tests;
-
 use std::io::{self, BufReader, BufWriter, Seek as _, SeekFrom, Write as _};
 
 use connexus_domain::ports::MediaFormat;
