@@ -5,7 +5,7 @@ use std::io::{BufRead, Cursor, Seek};
 use connexus_domain::ports::MediaFormat;
 use fast_image_resize::Resizer;
 use image::codecs::jpeg::JpegEncoder;
-use image::codecs::png::PngEncoder;
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::error::ImageError;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder as _, ImageEncoder as _, ImageFormat, ImageReader, Limits};
@@ -110,7 +110,12 @@ impl Decoded {
                 }
             }
             MediaFormat::Png => {
-                let mut encoder = PngEncoder::new(&mut out);
+                // smaller than the default, which is made for speed
+                let mut encoder = PngEncoder::new_with_quality(
+                    &mut out,
+                    CompressionType::Default,
+                    FilterType::Adaptive,
+                );
                 let _ = profile.map(|profile| encoder.set_icc_profile(profile));
                 self.image.write_with_encoder(encoder)?;
             }

@@ -105,28 +105,13 @@ impl Film {
                     b"mvhd" => film.mvhd(source, part)?,
                     b"mvex" => film.mvex(source, part, left)?,
                     b"trak" => film.trak(source, part, left)?,
-                    // titles of songs are in it
-                    b"udta" => film.udta(source, part, left)?,
-                    b"meta" | b"uuid" => film.blanks.push(part.blank()),
+                    // titles of songs go as well: places have too many names to pick them out
+                    b"udta" | b"meta" | b"uuid" => film.blanks.push(part.blank()),
                     _ => {}
                 }
                 Ok(())
             },
         )
-    }
-
-    fn udta<S: Read + Seek>(
-        &mut self,
-        source: &mut S,
-        part: &Part,
-        left: &mut u32,
-    ) -> Result<(), Unplayable> {
-        self.each(source, part.inside.clone(), left, |film, _, part, _| {
-            if &part.name != b"meta" {
-                film.blanks.push(part.blank());
-            }
-            Ok(())
-        })
     }
 
     fn mvhd(&mut self, source: &mut (impl Read + Seek), part: &Part) -> Result<(), Unplayable> {
@@ -293,7 +278,10 @@ pub mod tests {
         };
         let start = usize::try_from(blank.start).unwrap();
         let end = usize::try_from(blank.end).unwrap();
-        assert_eq!(&file[start..end], b"\xa9xyz+52.5163+013.3777/");
+        assert_eq!(
+            &file[start..end],
+            b"udta\0\0\0\x1a\xa9xyz+52.5163+013.3777/"
+        );
     }
 
     #[test]
