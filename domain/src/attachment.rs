@@ -308,9 +308,17 @@ pub struct MediaStats {
     pub total_size: u64,
 }
 
+/// What addresses of attachments begin with.
+pub const LINK_START: &str = "/v1/attachments/";
+
 /// Where on this server an attachment is.
 pub fn link(id: AttachmentId) -> String {
-    format!("/v1/attachments/{id}")
+    format!("{LINK_START}{id}")
+}
+
+/// The attachment that is [there](link).
+pub fn of_link(link: &str) -> Option<AttachmentId> {
+    link.strip_prefix(LINK_START)?.parse().ok()
 }
 
 /// A name for a file, from what a client called it: its last part without what could deceive a reader or

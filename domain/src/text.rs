@@ -3,6 +3,7 @@
 use caseless::Caseless as _;
 use unicode_normalization::UnicodeNormalization as _;
 
+use crate::attachment;
 use crate::error::{Error, Result};
 
 /// The key under which two texts that differ only in case or in Unicode form are the same:
@@ -67,6 +68,11 @@ pub fn optional_link(field: &str, text: &str) -> Result<Option<String>> {
     if !known || link.contains(char::is_whitespace) {
         return Err(Error::invalid(field, "must be an http(s) address"));
     }
+    // whoever could name another's file here would be shown it
+    if link.starts_with(attachment::LINK_START) {
+        let reason = "cannot name a file; make the file the picture instead";
+        return Err(Error::invalid(field, reason));
+    }
     Ok(Some(link))
 }
 
@@ -111,6 +117,7 @@ mod tests {
     #[test]
     fn a_link_cannot_run_a_script() {
         assert!(optional_link("avatar_url", "javascript:alert(1)").is_err());
+        assert!(optional_link("avatar_url", "/v1/attachments/x").is_err());
         assert!(
             optional_link("avatar_url", "https://a.example/x.png")
                 .unwrap()
