@@ -22,9 +22,9 @@ pub(crate) use list::{heads_of, members_page, scope};
 pub(crate) use list::{page, places, small, together, unread};
 #[cfg(test)]
 pub(crate) use membership::successor;
-pub(crate) use store::{access, by_slug, find, lock, members_among};
+pub(crate) use store::{access, by_direct_key, by_slug, find, lock, members_among};
 #[cfg(test)]
-pub(crate) use store::{among, by_direct_key, heads, members};
+pub(crate) use store::{among, heads, members};
 
 use crate::documents::ConversationDoc;
 use crate::storage::MongoStorage;
@@ -52,9 +52,8 @@ impl ConversationRepository for MongoStorage {
     }
 
     async fn find_direct(&self, a: UserId, b: UserId) -> Result<Option<Conversation>> {
-        let found: Option<ConversationDoc> = self
-            .find_one(store::by_direct_key(&direct_key(a, b)))
-            .await?;
+        let found: Option<ConversationDoc> =
+            self.find_one(by_direct_key(&direct_key(a, b))).await?;
         found.map(ConversationDoc::into_conversation).transpose()
     }
 
