@@ -10,6 +10,7 @@ mod direct;
 #[cfg(test)]
 mod docs_tests;
 mod ids;
+mod links;
 mod mern;
 mod paging;
 mod people;

@@ -11,6 +11,7 @@ use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
 
 use crate::dialect::Dialect;
+use crate::links::Links;
 use crate::refused::{Plain, Refused};
 use crate::rest::{Answer, Call};
 use crate::socket::Conn;
@@ -24,6 +25,15 @@ pub enum Access {
     Signed,
 }
 
+/// How a route takes its body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Body {
+    /// Read before the handler is called.
+    Whole,
+    /// As it comes: only the handler knows how much of it to take, and how fast it has to come.
+    Streamed,
+}
+
 /// One route of a dialect.
 pub struct Route {
     /// The method.
@@ -34,26 +44,31 @@ pub struct Route {
     pub access: Access,
     /// How it is limited.
     pub class: LimitClass,
+    /// How it takes its body. Routes that several dialects have take it alike.
+    pub body: Body,
     /// Does it.
     pub handler: fn(Call) -> LocalBoxFuture<'static, Answer>,
     /// Whether a body or query is one that only this dialect's clients send.
     pub hint: Option<fn(&Value) -> bool>,
 }
 
-/// A table of routes: `METHOD "/path" access class => handler [if hint];`.
+/// A table of routes: `METHOD "/path" access class [Streamed] => handler [, if hint];`.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! dialect_routes {
-    ($($method:ident $pattern:literal $access:ident $class:ident => $handler:path $(, if $hint:expr)?;)*) => {
+    ($($method:ident $pattern:literal $access:ident $class:ident $($body:ident)? => $handler:path $(, if $hint:expr)?;)*) => {
         vec![$($crate::voice::Route {
             method: actix_web::http::Method::$method,
             pattern: $pattern,
             access: $crate::voice::Access::$access,
             class: connexus_domain::ports::LimitClass::$class,
+            body: $crate::dialect_routes!(@body $($body)?),
             handler: |call| Box::pin($handler(call)),
             hint: $crate::dialect_routes!(@hint $($hint)?),
         }),*]
     };
+    (@body) => { $crate::voice::Body::Whole };
+    (@body $body:ident) => { $crate::voice::Body::$body };
     (@hint) => { None };
     (@hint $hint:expr) => { Some($hint) };
 }
@@ -154,7 +169,7 @@ pub trait Voice: Sync + 'static {
     }
 
     /// Words for an event, made once for all sockets of the dialect. There is always a scene.
-    fn tell(&self, delivery: &Delivery) -> Vec<Told>;
+    fn tell(&self, delivery: &Delivery, links: &Links) -> Vec<Told>;
 
     /// What a session's sockets are told before they are closed because it has ended.
     fn session_ended(&self) -> Option<Packet>;

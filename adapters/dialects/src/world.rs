@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
 use connexus_application::{Connexus, TrustedProxies, client_address};
 use connexus_domain::ports::{LimitClass, RateLimiter, Subject};
@@ -11,6 +12,7 @@ use connexus_domain::{ConversationId, Error, Result};
 use connexus_socketio::{Packet, Server, Socket};
 
 use crate::dialect::Dialect;
+use crate::links::Links;
 use crate::voice::Voice;
 
 /// What an operator may tune.
@@ -32,6 +34,11 @@ pub struct DialectSettings {
     pub show_faults: bool,
     /// How long issued tokens are good.
     pub token_ttl: Duration,
+    /// Where clients reach the server, as in `https://chat.example`; what a request was sent to, if it is not
+    /// said.
+    pub public_url: Option<String>,
+    /// The same where there is no request to go by.
+    pub own_url: String,
 }
 
 /// The gateway of the dialects: one for the process, shared by all worker threads.
@@ -39,6 +46,8 @@ pub struct World {
     /// The use-cases.
     pub app: Arc<Connexus>,
     pub(crate) limiter: Arc<dyn RateLimiter>,
+    /// Addresses of files in what sockets are told: one text for all of them, wherever each has connected.
+    pub(crate) links: Links,
     /// What an operator may tune.
     pub settings: DialectSettings,
     /// The server that has this world's sockets; it holds the world, and not the other way round.
@@ -52,7 +61,9 @@ impl World {
         limiter: Arc<dyn RateLimiter>,
         settings: DialectSettings,
     ) -> Arc<Self> {
+        let base = settings.public_url.as_ref().unwrap_or(&settings.own_url);
         Arc::new(Self {
+            links: Links::new(Arc::clone(&app), base),
             app,
             limiter,
             settings,
@@ -70,6 +81,16 @@ impl World {
     /// The dialects that are spoken, in order.
     pub(crate) fn voices(&self) -> impl Iterator<Item = &'static dyn Voice> {
         self.settings.enabled.iter().copied().map(crate::voice)
+    }
+
+    /// Addresses of files in the answer to a request.
+    pub(crate) fn links_for(&self, request: &HttpRequest) -> Links {
+        if self.settings.public_url.is_some() {
+            return self.links.clone();
+        }
+        let reached = request.connection_info();
+        let base = format!("{}://{}", reached.scheme(), reached.host());
+        Links::new(Arc::clone(&self.app), &base)
     }
 
     /// Counts a request; an error when it is one too many.

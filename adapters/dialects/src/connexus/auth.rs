@@ -69,7 +69,7 @@ async fn answer(call: &Call, status: u16, message: &str, tokens: &Tokens) -> Ans
         message,
         json!({
             "token": tokens.access_token,
-            "user": shapes::profile(&profile),
+            "user": shapes::profile(&profile, call.links()),
             "expiresIn": call.world().token_span(),
         }),
     )

@@ -8,9 +8,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{done, plainly, shapes};
-use crate::ids;
 use crate::refused::{Refused, Result};
 use crate::rest::{Answer, Call};
+use crate::{ids, links};
 
 /// Conversations that one answer has. These clients ask for no further page.
 const LISTED: usize = 500;
@@ -37,7 +37,7 @@ pub async fn list(call: Call) -> Answer {
 async fn shape(call: &Call, view: &ConversationView) -> Result<Value> {
     let id = view.summary.conversation.id;
     let scene = call.app().scenes.of(call.actor()?, id).await?;
-    Ok(shapes::conversation(call.app(), view, &scene))
+    Ok(shapes::conversation(call.app(), view, &scene, call.links()))
 }
 
 #[derive(Deserialize, Validate)]
@@ -126,7 +126,7 @@ pub async fn update(call: Call) -> Answer {
     let change = ConversationChange {
         name,
         description: description.map(Some),
-        avatar_url: avatar.map(Some),
+        avatar_url: links::changed_picture(avatar),
     };
     let id = conversation(&call)?;
     let conversations = &call.app().conversations;

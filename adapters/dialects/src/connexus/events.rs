@@ -9,16 +9,17 @@ use connexus_wire::time::Time;
 use serde_json::json;
 
 use super::shapes::{self, Progress};
+use crate::links::Links;
 use crate::times::maybe;
 use crate::voice::{To, Told};
 
 /// What this dialect's sockets are told of an event.
-pub fn tell(delivery: &Delivery) -> Vec<Told> {
+pub fn tell(delivery: &Delivery, links: &Links) -> Vec<Told> {
     let Some(scene) = delivery.scene() else {
         return Vec::new();
     };
     let told = match delivery.event() {
-        Event::MessageCreated(message) => created(message, scene),
+        Event::MessageCreated(message) => created(message, scene, links),
         Event::MessageEdited(message) => edited(message),
         Event::MessageDeleted(message) => deleted(message),
         Event::ReactionUpdated { message, .. } => reacted(message),
@@ -38,12 +39,12 @@ pub fn tell(delivery: &Delivery) -> Vec<Told> {
             conversation_id,
             user_id,
             typing,
-        } => writes(*conversation_id, *user_id, *typing, scene),
+        } => writes(*conversation_id, *user_id, *typing, scene, links),
         Event::PresenceUpdated(change) => appears(change),
         Event::ReceiptUpdated { read: false, .. } | Event::SessionRevoked { .. } => {
             return Vec::new();
         }
-        other => match of_conversation(other, scene) {
+        other => match of_conversation(other, scene, links) {
             Some(told) => told,
             None => return Vec::new(),
         },
@@ -51,8 +52,8 @@ pub fn tell(delivery: &Delivery) -> Vec<Told> {
     vec![told]
 }
 
-fn created(message: &Message, scene: &Scene) -> Told {
-    let shape = shapes::message(message, scene, &Progress::default());
+fn created(message: &Message, scene: &Scene, links: &Links) -> Told {
+    let shape = shapes::message(message, scene, &Progress::default(), links);
     let conversation = Id::from(message.conversation_id);
     Told::all(
         "new_message",
@@ -94,7 +95,13 @@ fn reacted(message: &Message) -> Told {
     )
 }
 
-fn writes(conversation: ConversationId, user: UserId, typing: bool, scene: &Scene) -> Told {
+fn writes(
+    conversation: ConversationId,
+    user: UserId,
+    typing: bool,
+    scene: &Scene,
+    links: &Links,
+) -> Told {
     let mut payload = json!({
         "userId": Id::from(user),
         "conversationId": Id::from(conversation),
@@ -106,7 +113,7 @@ fn writes(conversation: ConversationId, user: UserId, typing: bool, scene: &Scen
         payload["user"] = json!({
             "_id": Id::from(user.id),
             "name": user.display_name,
-            "avatar": shapes::avatar(user),
+            "avatar": shapes::avatar(user, links),
         });
     }
     Told::all("user_typing", &payload)
@@ -134,7 +141,7 @@ fn appears(change: &PresenceChange) -> Told {
     }
 }
 
-fn of_conversation(event: &Event, scene: &Scene) -> Option<Told> {
+fn of_conversation(event: &Event, scene: &Scene, links: &Links) -> Option<Told> {
     let id = Id::from(event.conversation_id()?);
     Some(match event {
         Event::ConversationCreated { .. } => {
@@ -146,7 +153,7 @@ fn of_conversation(event: &Event, scene: &Scene) -> Option<Told> {
                 "conversationId": id,
                 "name": conversation.name,
                 "description": conversation.description,
-                "avatar": conversation.avatar_url,
+                "avatar": links.picture(conversation.avatar_url.as_deref()),
             }),
         ),
         Event::ConversationDeleted { .. } => {
@@ -154,7 +161,7 @@ fn of_conversation(event: &Event, scene: &Scene) -> Option<Told> {
         }
         Event::MemberJoined { member, .. } => Told::all(
             "participant_added",
-            &json!({"conversationId": id, "user": shapes::sender(scene, member.user_id)}),
+            &json!({"conversationId": id, "user": shapes::sender(scene, member.user_id, links)}),
         ),
         Event::MemberLeft(member) => Told::all(
             "participant_removed",

@@ -7,6 +7,7 @@ use garde::Validate;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::files::named;
 use super::shapes::{self, Progress};
 use super::{done, plainly};
 use crate::refused::{Refused, Result};
@@ -37,7 +38,7 @@ pub async fn history(call: Call) -> Answer {
     let shapes: Vec<Value> = page
         .messages
         .iter()
-        .map(|message| shapes::message(message, &people, &progress))
+        .map(|message| shapes::message(message, &people, &progress, call.links()))
         .collect();
     done(200, "Messages retrieved successfully", shapes)
 }
@@ -83,9 +84,8 @@ impl Outgoing {
                 Some(ids::parse::<MessageId>(id, Entity::Message)?)
             }
         };
-        if self.attachments.is_some_and(|list| !list.is_empty()) {
-            return Err(Refused::field("attachments", "there is no such attachment"));
-        }
+        let attachments = self.attachments.unwrap_or_default();
+        let attachment_ids = attachments.iter().map(named).collect::<Result<_>>()?;
         let client_id = match self.temp_id {
             Some(Value::String(text)) if !text.is_empty() => Some(text),
             Some(Value::Number(number)) => Some(number.to_string()),
@@ -96,6 +96,7 @@ impl Outgoing {
             SendMessage {
                 body: self.content,
                 kind,
+                attachment_ids,
                 reply_to,
                 client_id,
                 ..SendMessage::default()
@@ -114,7 +115,12 @@ pub async fn send(call: Call) -> Answer {
 
 async fn shape(call: &Call, actor: &Actor, message: &Message) -> Result<Value> {
     let scene = call.app().scenes.of_message(actor, message).await?;
-    Ok(shapes::message(message, &scene, &Progress::default()))
+    Ok(shapes::message(
+        message,
+        &scene,
+        &Progress::default(),
+        call.links(),
+    ))
 }
 
 /// A change of a message.

@@ -6,6 +6,7 @@
 mod auth;
 mod conversations;
 mod events;
+mod files;
 mod messages;
 mod shapes;
 mod socket;
@@ -20,6 +21,7 @@ use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
 
 use crate::dialect::Dialect;
+use crate::links::Links;
 use crate::refused::{Plain, Refused};
 use crate::rest::{Answer, json};
 use crate::socket::Conn;
@@ -60,6 +62,8 @@ impl Voice for Connexus {
             POST "/api/chat/messages/reactions" Signed Send => messages::react;
             POST "/api/chat/messages/reactions/remove" Signed Send => messages::unreact;
             DELETE "/api/chat/messages/{id}" Signed Send => messages::delete;
+            POST "/api/chat/attachments" Signed Send Streamed => files::attach;
+            POST "/api/users/me/avatar" Signed Send Streamed => files::set_avatar;
             GET "/api/health" Public General => users::health;
         }
     }
@@ -121,8 +125,8 @@ impl Voice for Connexus {
         socket.emit("error", &(socket::complaint(error),));
     }
 
-    fn tell(&self, delivery: &Delivery) -> Vec<Told> {
-        events::tell(delivery)
+    fn tell(&self, delivery: &Delivery, links: &Links) -> Vec<Told> {
+        events::tell(delivery, links)
     }
 
     fn session_ended(&self) -> Option<Packet> {

@@ -4,6 +4,7 @@ use connexus_application::Connexus;
 use connexus_application::conversations::ConversationView;
 use connexus_application::scene::Scene;
 use connexus_application::users::Profile;
+use connexus_domain::attachment::Attachment;
 use connexus_domain::{
     ConversationKind, Member, Message, Receipt, Role, Seq, User, UserId, Visibility,
 };
@@ -11,30 +12,31 @@ use connexus_wire::text::Id;
 use connexus_wire::time::Time;
 use serde_json::{Value, json};
 
+use crate::links::Links;
 use crate::people::People;
 use crate::times::maybe;
 
 /// Whoever sent or did something.
-pub fn sender(people: &dyn People, id: UserId) -> Value {
+pub fn sender(people: &dyn People, id: UserId, links: &Links) -> Value {
     match people.person(id) {
         Some(user) => json!({
             "_id": Id::from(user.id),
             "name": user.display_name,
             "username": user.username.as_str(),
             "email": user.email.as_str(),
-            "avatar": avatar(user),
+            "avatar": avatar(user, links),
         }),
         None => json!({"_id": Id::from(id)}),
     }
 }
 
 /// A user's picture; empty when there is none, as these clients expect a text.
-pub fn avatar(user: &User) -> &str {
-    user.avatar_url.as_deref().unwrap_or_default()
+pub fn avatar(user: &User, links: &Links) -> String {
+    links.picture_of(user).unwrap_or_default()
 }
 
 /// An account as others see it.
-pub fn profile(profile: &Profile) -> Value {
+pub fn profile(profile: &Profile, links: &Links) -> Value {
     let user = &profile.user;
     json!({
         "_id": Id::from(user.id),
@@ -43,7 +45,7 @@ pub fn profile(profile: &Profile) -> Value {
         "username": user.username.as_str(),
         "email": user.email.as_str(),
         "phone": "",
-        "avatar": avatar(user),
+        "avatar": avatar(user, links),
         "status": profile.presence.as_str(),
         "isOnline": profile.presence.as_str() != "offline",
         "lastSeen": maybe(profile.last_seen_at),
@@ -57,8 +59,8 @@ pub fn profile(profile: &Profile) -> Value {
 }
 
 /// An account as its owner sees it.
-pub fn own_profile(owner: &Profile, contacts: usize, blocked: &[Profile]) -> Value {
-    let mut shape = profile(owner);
+pub fn own_profile(owner: &Profile, contacts: usize, blocked: &[Profile], links: &Links) -> Value {
+    let mut shape = profile(owner, links);
     shape["contactsCount"] = contacts.into();
     shape["blockedUsers"] = blocked
         .iter()
@@ -72,14 +74,14 @@ pub fn own_profile(owner: &Profile, contacts: usize, blocked: &[Profile]) -> Val
 }
 
 /// A user that a search found.
-pub fn found(profile: &Profile) -> Value {
+pub fn found(profile: &Profile, links: &Links) -> Value {
     let user = &profile.user;
     json!({
         "_id": Id::from(user.id),
         "name": user.display_name,
         "username": user.username.as_str(),
         "email": user.email.as_str(),
-        "avatar": avatar(user),
+        "avatar": avatar(user, links),
         "status": profile.presence.as_str(),
     })
 }
@@ -122,16 +124,21 @@ impl Progress {
 }
 
 /// A message.
-pub fn message(message: &Message, people: &dyn People, progress: &Progress) -> Value {
+pub fn message(
+    message: &Message,
+    people: &dyn People,
+    progress: &Progress,
+    links: &Links,
+) -> Value {
     let changed = message.deleted_at.or(message.edited_at);
     json!({
         "_id": Id::from(message.id),
         "content": message.body.as_deref().unwrap_or_default(),
-        "sender": sender(people, message.sender_id),
+        "sender": sender(people, message.sender_id, links),
         "conversation": Id::from(message.conversation_id),
         "type": message.kind.as_str(),
         "replyTo": message.reply_to.map(Id::from),
-        "attachments": [],
+        "attachments": message.attachments.iter().map(|file| attachment(file, links)).collect::<Value>(),
         "reactions": reactions(message),
         "status": progress.status(message),
         "readBy": progress.read_by(message),
@@ -142,6 +149,29 @@ pub fn message(message: &Message, people: &dyn People, progress: &Progress) -> V
         "createdAt": Time(message.created_at),
         "updatedAt": Time(changed.unwrap_or(message.created_at)),
     })
+}
+
+/// A file of a message.
+pub fn attachment(file: &Attachment, links: &Links) -> Value {
+    json!({
+        "_id": Id::from(file.id),
+        "id": Id::from(file.id),
+        "url": links.file(file.id),
+        "type": file.kind.as_str(),
+        "mimeType": file.media_type,
+        "name": file.name,
+        "size": file.size,
+        "thumbnail": links.thumbnail(file),
+        "width": file.width,
+        "height": file.height,
+        "duration": file.duration_ms.map(in_seconds),
+    })
+}
+
+/// Milliseconds in seconds, as players count.
+#[expect(clippy::cast_precision_loss, reason = "no recording lasts so long")]
+fn in_seconds(millis: u64) -> f64 {
+    millis as f64 / 1_000.0
 }
 
 /// Reactions, one entry for each user and emoji. When each was given is not kept: `timestamp` is null.
@@ -166,7 +196,7 @@ pub const fn role(role: Role) -> &'static str {
 }
 
 /// A member of a conversation.
-pub fn participant(app: &Connexus, user: &User, member: &Member) -> Value {
+pub fn participant(app: &Connexus, user: &User, member: &Member, links: &Links) -> Value {
     let (presence, last_seen) = app.presence.shown(user);
     json!({
         "user": {
@@ -174,7 +204,7 @@ pub fn participant(app: &Connexus, user: &User, member: &Member) -> Value {
             "name": user.display_name,
             "username": user.username.as_str(),
             "email": user.email.as_str(),
-            "avatar": avatar(user),
+            "avatar": avatar(user, links),
             "status": presence.as_str(),
             "lastSeen": maybe(last_seen),
         },
@@ -185,14 +215,19 @@ pub fn participant(app: &Connexus, user: &User, member: &Member) -> Value {
 }
 
 /// A conversation as one of its members sees it.
-pub fn conversation(app: &Connexus, view: &ConversationView, scene: &Scene) -> Value {
+pub fn conversation(
+    app: &Connexus,
+    view: &ConversationView,
+    scene: &Scene,
+    links: &Links,
+) -> Value {
     let summary = &view.summary;
-    let mut shape = shared(app, &summary.conversation, scene);
+    let mut shape = shared(app, &summary.conversation, scene, links);
     let last = summary.last_message.as_ref().map(|message| {
         json!({
             "_id": Id::from(message.id),
             "content": message.body.as_deref().unwrap_or_default(),
-            "sender": sender(scene, message.sender_id),
+            "sender": sender(scene, message.sender_id, links),
             "type": message.kind.as_str(),
             "timestamp": Time(message.created_at),
         })
@@ -212,12 +247,13 @@ pub fn shared(
     app: &Connexus,
     conversation: &connexus_domain::Conversation,
     scene: &Scene,
+    links: &Links,
 ) -> Value {
     let participants: Value = scene
         .members
         .iter()
         .filter_map(|id| Some((scene.user(*id)?, scene.member(*id)?)))
-        .map(|(user, member)| participant(app, user, member))
+        .map(|(user, member)| participant(app, user, member, links))
         .collect();
     json!({
         "_id": Id::from(conversation.id),
@@ -229,7 +265,7 @@ pub fn shared(
         "description": conversation.description.as_deref().unwrap_or_default(),
         "participants": participants,
         "participantsCount": conversation.member_count,
-        "avatar": conversation.avatar_url.as_deref().unwrap_or_default(),
+        "avatar": links.picture(conversation.avatar_url.as_deref()).unwrap_or_default(),
         "isActive": true,
         "createdBy": Id::from(conversation.created_by),
         "createdAt": Time(conversation.created_at),

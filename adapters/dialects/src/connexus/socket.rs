@@ -190,7 +190,7 @@ async fn send(conn: Rc<Conn>, event: Event) -> Later {
             let message = sent.message;
             let scene = conn.app().scenes.of_message(&conn.actor, &message).await?;
             let answer = json!({
-                "message": shapes::message(&message, &scene, &Progress::default()),
+                "message": shapes::message(&message, &scene, &Progress::default(), conn.links()),
                 "tempId": temp_id,
                 "conversationId": Id::from(message.conversation_id),
             });

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{done, shapes};
+use crate::links::changed_picture;
 use crate::people;
 use crate::refused::Refused;
 use crate::rest::{Answer, Call, json};
@@ -21,7 +22,8 @@ pub async fn me(call: Call) -> Answer {
     )
 }
 
-async fn own(call: &Call, profile: &Profile) -> Result<Value, Refused> {
+/// An account as its owner sees it.
+pub async fn own(call: &Call, profile: &Profile) -> Result<Value, Refused> {
     let actor = call.actor()?;
     let contacts = call.app().users.count_contacts(actor).await?;
     let blocked = call.app().blocks.list(actor, None, Limit::of(Limit::MAX));
@@ -29,6 +31,7 @@ async fn own(call: &Call, profile: &Profile) -> Result<Value, Refused> {
         profile,
         contacts,
         &blocked.await?.items,
+        call.links(),
     ))
 }
 
@@ -67,7 +70,7 @@ pub async fn update(call: Call) -> Answer {
     };
     let change = ProfileChange {
         display_name: name,
-        avatar_url: avatar.map(Some),
+        avatar_url: changed_picture(avatar),
         bio: bio.map(Some),
         status,
         ..ProfileChange::default()
@@ -86,7 +89,7 @@ pub async fn get(call: Call) -> Answer {
     done(
         200,
         "User retrieved successfully",
-        shapes::profile(&profile),
+        shapes::profile(&profile, call.links()),
     )
 }
 
@@ -106,7 +109,10 @@ pub async fn search(call: Call) -> Answer {
     }
     let limit = Limit::of(limit.unwrap_or(20).clamp(1, Limit::MAX));
     let found = people::search(call.app(), call.actor()?, &q, limit).await?;
-    let users: Vec<Value> = found.iter().map(shapes::found).collect();
+    let users: Vec<Value> = found
+        .iter()
+        .map(|profile| shapes::found(profile, call.links()))
+        .collect();
     done(200, "Users retrieved successfully", users)
 }
 

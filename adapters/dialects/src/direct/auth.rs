@@ -109,7 +109,7 @@ async fn answer(call: &Call, status: u16, message: &str, tokens: &Tokens) -> Ans
         status,
         message,
         json!({
-            "user": shapes::profile(&profile),
+            "user": shapes::profile(&profile, call.links()),
             "token": tokens.access_token,
             "accessToken": tokens.access_token,
             "refreshToken": tokens.refresh_token,

@@ -44,13 +44,16 @@ async fn chat(call: &Call, actor: &Actor, view: &ConversationView, me: &Profile)
     let summary = &view.summary;
     let conversation = &summary.conversation;
     let participants: Value = if let Some(peer) = &view.peer {
-        json!([shapes::profile(me), shapes::profile(peer)])
+        json!([
+            shapes::profile(me, call.links()),
+            shapes::profile(peer, call.links()),
+        ])
     } else {
         let scene = call.app().scenes.of(actor, conversation.id).await?;
         let members = scene.members.iter().filter_map(|id| scene.user(*id));
         let shape = |user: &Arc<User>| {
             let (presence, last_seen) = call.app().presence.shown(user);
-            shapes::user(user, presence, last_seen)
+            shapes::user(user, presence, last_seen, call.links())
         };
         members.map(shape).collect()
     };
@@ -72,12 +75,12 @@ async fn last_message(call: &Call, actor: &Actor, view: &ConversationView) -> Re
     let Some(last) = view.summary.last_message.as_ref().filter(|m| m.is_live()) else {
         return Ok(Value::Null);
     };
-    let (app, last) = (call.app(), std::slice::from_ref(last));
+    let last = std::slice::from_ref(last);
     let shaped = if last.iter().any(|last| last.sender_id == actor.user_id) {
-        messages::shaped(app, actor, view, last).await?
+        messages::shaped(call, actor, view, last).await?
     } else {
         let own = [view.summary.me.receipt()];
-        messages::shaped_with(app, actor, view, last, &own).await?
+        messages::shaped_with(call, actor, view, last, &own).await?
     };
     Ok(shaped.into_iter().next().unwrap_or_default())
 }
@@ -103,7 +106,7 @@ pub async fn conversation(call: Call) -> Answer {
         let page = paging::history(app, actor, id, skip, limit).await?;
         let mut live = page.messages;
         live.retain(Message::is_live);
-        shapes = messages::shaped(app, actor, &view, &live).await?;
+        shapes = messages::shaped(&call, actor, &view, &live).await?;
         (total, more, chat_id) = (page.total, page.more, Some(Id::from(id)));
     }
     let rows = Seq::try_from(limit.rows()).unwrap_or(Seq::MAX);

@@ -9,17 +9,21 @@ use connexus_wire::time::Time;
 use serde_json::{Value, json};
 
 use super::shapes;
+use crate::links::Links;
 use crate::times::maybe;
 use crate::voice::{To, Told};
 
 /// What this dialect's sockets are told of an event.
-pub fn tell(delivery: &Delivery) -> Vec<Told> {
+pub fn tell(delivery: &Delivery, links: &Links) -> Vec<Told> {
     let Some(scene) = delivery.scene() else {
         return Vec::new();
     };
     match delivery.event() {
         Event::MessageCreated(message) => {
-            vec![Told::all("new_message", &new_message(message, scene))]
+            vec![Told::all(
+                "new_message",
+                &new_message(message, scene, links),
+            )]
         }
         // the seed has no words for these two, though its routes edit and delete
         Event::MessageEdited(message) => vec![Told::all(
@@ -62,17 +66,18 @@ pub fn tell(delivery: &Delivery) -> Vec<Told> {
     }
 }
 
-fn new_message(message: &Message, scene: &Scene) -> Value {
+fn new_message(message: &Message, scene: &Scene, links: &Links) -> Value {
     let mut payload = json!({
         "messageId": Id::from(message.id),
-        "sender": shapes::person(scene, message.sender_id),
+        "sender": shapes::person(scene, message.sender_id, links),
         "content": message.body.as_deref().unwrap_or_default(),
         "timestamp": Time(message.created_at),
         "chatId": Id::from(message.conversation_id),
         "messageType": message.kind.as_str(),
     });
+    shapes::add_files(&mut payload, message, links);
     if let Some(receiver) = shapes::peer(scene, message.sender_id) {
-        payload["receiver"] = shapes::person(scene, receiver);
+        payload["receiver"] = shapes::person(scene, receiver, links);
     }
     if let Some(conversation) = &scene.conversation {
         let group = shapes::is_group(conversation);

@@ -6,8 +6,8 @@ use connexus_application::conversations::ConversationView;
 use connexus_application::messages::{SearchMessages, SendMessage};
 use connexus_application::{Actor, Connexus};
 use connexus_domain::{
-    ConversationId, Entity, Error, Limit, Message, MessageBody, MessageId, MessageKind, Receipt,
-    Seq, UserId,
+    AttachmentId, ConversationId, Entity, Error, Limit, Message, MessageBody, MessageId,
+    MessageKind, Receipt, Seq, UserId,
 };
 use connexus_wire::text::Id;
 use connexus_wire::time::Time;
@@ -19,9 +19,9 @@ use serde_json::{Value, json};
 use super::place::{self, Target};
 use super::shapes::{self, View};
 use super::{done, plainly};
-use crate::ids;
 use crate::refused::{Refused, Result};
 use crate::rest::{Answer, Call};
+use crate::{ids, links};
 
 /// Messages that one request may name.
 const NAMED_MAX: usize = 500;
@@ -37,10 +37,17 @@ pub struct Outgoing {
     #[serde(default)]
     chat_id: Option<Value>,
     #[garde(skip)]
-    content: String,
+    #[serde(default)]
+    content: Option<String>,
     #[garde(skip)]
     #[serde(default)]
     message_type: Option<String>,
+    #[garde(skip)]
+    #[serde(default)]
+    attachment_id: Option<Value>,
+    #[garde(skip)]
+    #[serde(default)]
+    attachment_ids: Vec<Value>,
 }
 
 impl Outgoing {
@@ -50,8 +57,17 @@ impl Outgoing {
         app: &Connexus,
         actor: &Actor,
     ) -> Result<(ConversationId, SendMessage)> {
+        let files = self.attachment_ids.iter().chain(&self.attachment_id);
+        let attachment_ids: Vec<AttachmentId> = files.map(file).collect::<Result<_>>()?;
         // before a chat is opened for nothing
-        MessageBody::parse(&self.content)?;
+        match self.content.as_deref() {
+            None if attachment_ids.is_empty() => {
+                return Err(Refused::field("content", "is required"));
+            }
+            // a file may say it all
+            None | Some("") if !attachment_ids.is_empty() => {}
+            content => drop(MessageBody::parse(content.unwrap_or_default())?),
+        }
         let kind = match self.message_type.as_deref() {
             None | Some("") => None,
             Some(word) => Some(
@@ -65,12 +81,21 @@ impl Outgoing {
         };
         let target = place::target(app, actor, self.to.as_ref(), self.chat_id.as_ref()).await?;
         let input = SendMessage {
-            body: Some(self.content),
+            body: self.content,
             kind,
+            attachment_ids,
             ..SendMessage::default()
         };
         Ok((place::open(app, actor, target).await?, input))
     }
+}
+
+/// The uploaded file that a message names by its id, its address, or the whole object.
+fn file(value: &Value) -> Result<AttachmentId> {
+    let id = ids::of_value(value).unwrap_or_default();
+    links::file_of(id)
+        .or_else(|| ids::parse(id, Entity::Attachment).ok())
+        .ok_or_else(|| Refused::field("attachmentIds", "there is no such attachment"))
 }
 
 pub async fn send(call: Call) -> Answer {
@@ -85,13 +110,14 @@ pub async fn send(call: Call) -> Answer {
             "messageId": Id::from(message.id),
             "chatId": Id::from(message.conversation_id),
             "timestamp": Time(message.created_at),
-            "message": fresh(call.app(), &actor, &message).await?,
+            "message": fresh(&call, &actor, &message).await?,
         }),
     )
 }
 
 /// A message of the asker's own, which was sent or changed just now.
-async fn fresh(app: &Connexus, actor: &Actor, message: &Message) -> Result<Value> {
+async fn fresh(call: &Call, actor: &Actor, message: &Message) -> Result<Value> {
+    let (app, links) = (call.app(), call.links());
     let id = message.conversation_id;
     let scene = app.scenes.of_message(actor, message).await?;
     let receipts = app.receipts.list(actor, id, None, Limit::of(Limit::MAX));
@@ -100,26 +126,30 @@ async fn fresh(app: &Connexus, actor: &Actor, message: &Message) -> Result<Value
         people: &scene,
         peer: shapes::peer(&scene, actor.user_id),
         receipts: &receipts.await?.items,
+        links,
     };
     Ok(view.message(message))
 }
 
 /// Messages of one chat as the asker sees them.
 pub async fn shaped(
-    app: &Connexus,
+    call: &Call,
     actor: &Actor,
     chat: &ConversationView,
     messages: &[Message],
 ) -> Result<Vec<Value>> {
     let id = chat.summary.conversation.id;
-    let receipts = app.receipts.list(actor, id, None, Limit::of(Limit::MAX));
+    let receipts = call
+        .app()
+        .receipts
+        .list(actor, id, None, Limit::of(Limit::MAX));
     let receipts = receipts.await?.items;
-    shaped_with(app, actor, chat, messages, &receipts).await
+    shaped_with(call, actor, chat, messages, &receipts).await
 }
 
 /// The same, where the receipts are known.
 pub async fn shaped_with(
-    app: &Connexus,
+    call: &Call,
     actor: &Actor,
     chat: &ConversationView,
     messages: &[Message],
@@ -130,12 +160,14 @@ pub async fn shaped_with(
     ids.extend(chat.summary.peer);
     ids.sort_unstable();
     ids.dedup();
-    let people = app.users.of_contacts(actor, &ids).await?;
+    let people = call.app().users.of_contacts(actor, &ids).await?;
+    let links = call.links();
     let view = View {
         viewer: actor.user_id,
         people: &people,
         peer: chat.summary.peer,
         receipts,
+        links,
     };
     Ok(messages
         .iter()
@@ -185,20 +217,20 @@ pub async fn search(call: Call) -> Answer {
         let limit = Limit::of(limit.unwrap_or(20).clamp(1, Limit::MAX));
         found = app.messages.search(actor, &input, limit).await?.items;
     }
-    let data = json!({"messages": everywhere(app, actor, &found).await?});
+    let data = json!({"messages": everywhere(&call, actor, &found).await?});
     done(200, "Messages retrieved successfully", data)
 }
 
 /// Messages of several chats, in their order.
-async fn everywhere(app: &Connexus, actor: &Actor, messages: &[Message]) -> Result<Vec<Value>> {
+async fn everywhere(call: &Call, actor: &Actor, messages: &[Message]) -> Result<Vec<Value>> {
     let mut chats: HashMap<ConversationId, Vec<Message>> = HashMap::new();
     for message in messages {
         let there = chats.entry(message.conversation_id).or_default();
         there.push(message.clone());
     }
     let chats = chats.into_iter().map(async |(id, messages)| {
-        let chat = app.conversations.get(actor, id).await?;
-        let shapes = shaped(app, actor, &chat, &messages).await?;
+        let chat = call.app().conversations.get(actor, id).await?;
+        let shapes = shaped(call, actor, &chat, &messages).await?;
         let ids = messages.iter().map(|message| message.id);
         Ok::<_, Refused>(ids.zip(shapes).collect::<Vec<_>>())
     });
@@ -219,7 +251,7 @@ pub async fn edit(call: Call) -> Answer {
     let Edit { content } = call.fields()?;
     let actor = call.actor()?;
     let message = call.app().messages.edit(actor, id, &content).await?;
-    let message = fresh(call.app(), actor, &message).await?;
+    let message = fresh(&call, actor, &message).await?;
     let data = json!({"message": message});
     done(200, "Message updated successfully", data)
 }

@@ -22,6 +22,7 @@ use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
 
 use crate::dialect::Dialect;
+use crate::links::Links;
 use crate::refused::{Plain, Refused};
 use crate::rest::{Answer, json};
 use crate::socket::Conn;
@@ -113,8 +114,8 @@ impl Voice for Direct {
         Detail::Messages
     }
 
-    fn tell(&self, delivery: &Delivery) -> Vec<Told> {
-        events::tell(delivery)
+    fn tell(&self, delivery: &Delivery, links: &Links) -> Vec<Told> {
+        events::tell(delivery, links)
     }
 
     fn session_ended(&self) -> Option<Packet> {

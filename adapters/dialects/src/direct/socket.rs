@@ -28,7 +28,7 @@ pub async fn connected(conn: Rc<Conn>) {
 
 async fn authenticated(conn: &Conn) -> Result<Value> {
     let profile = conn.app().users.me(&conn.actor).await?;
-    let answer = json!({"user": shapes::profile(&profile)});
+    let answer = json!({"user": shapes::profile(&profile, conn.links())});
     conn.emit("authenticated", &answer);
     Ok(answer)
 }

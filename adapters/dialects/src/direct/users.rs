@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{done, shapes};
+use crate::links::changed_picture;
 use crate::people;
 use crate::refused::{Refused, Result};
 use crate::rest::{Answer, Call};
@@ -15,7 +16,7 @@ use crate::times::maybe;
 
 pub async fn me(call: Call) -> Answer {
     let profile = call.app().users.me(call.actor()?).await?;
-    let user = json!({"user": shapes::profile(&profile)});
+    let user = json!({"user": shapes::profile(&profile, call.links())});
     done(200, "Profile retrieved successfully", user)
 }
 
@@ -58,13 +59,13 @@ pub async fn update(call: Call) -> Answer {
     }
     let change = ProfileChange {
         username,
-        avatar_url: profile_picture.map(Some),
+        avatar_url: changed_picture(profile_picture),
         bio: bio.map(Some),
         status: status.as_deref().map(chosen).transpose()?,
         ..ProfileChange::default()
     };
     let profile = users.update(actor, change).await?;
-    let user = json!({"user": shapes::profile(&profile)});
+    let user = json!({"user": shapes::profile(&profile, call.links())});
     done(200, "Profile updated successfully", user)
 }
 
@@ -78,7 +79,7 @@ pub fn chosen(word: &str) -> Result<Status> {
 pub async fn get(call: Call) -> Answer {
     let id = call.id("id", Entity::User)?;
     let profile = call.app().users.get(call.actor()?, id).await?;
-    let user = json!({"user": shapes::profile(&profile)});
+    let user = json!({"user": shapes::profile(&profile, call.links())});
     done(200, "User retrieved successfully", user)
 }
 
@@ -99,7 +100,10 @@ pub async fn status(call: Call) -> Answer {
 /// Those who are online among those with whom one has a chat: nobody is shown to the whole world.
 pub async fn online(call: Call) -> Answer {
     let online = call.app().presence.online(call.actor()?).await?;
-    let users: Vec<Value> = online.iter().map(shapes::profile).collect();
+    let users: Vec<Value> = online
+        .iter()
+        .map(|profile| shapes::profile(profile, call.links()))
+        .collect();
     let data = json!({"count": users.len(), "users": users});
     done(200, "Online users retrieved successfully", data)
 }
@@ -120,7 +124,10 @@ pub async fn search(call: Call) -> Answer {
     }
     let limit = Limit::of(limit.unwrap_or(20).clamp(1, Limit::MAX));
     let found = people::search(call.app(), call.actor()?, &q, limit).await?;
-    let users: Vec<Value> = found.iter().map(shapes::profile).collect();
+    let users: Vec<Value> = found
+        .iter()
+        .map(|profile| shapes::profile(profile, call.links()))
+        .collect();
     let data = json!({"count": users.len(), "users": users});
     done(200, "Users retrieved successfully", data)
 }

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::chat_id;
 use super::shapes::{self, Crowd};
 use crate::ids;
+use crate::links::Links;
 use crate::people::People;
 use crate::refused::{Refused, Result};
 use crate::rest::{Answer, Call, json};
@@ -54,7 +55,7 @@ pub async fn crowd(call: &Call, scene: &Scene) -> Result<Crowd> {
         return Ok(Crowd::default());
     };
     if scene.members.len() <= SHOWN as usize {
-        return Ok(Crowd::in_scene(scene));
+        return Ok(Crowd::in_scene(scene, call.links()));
     }
     let (app, actor) = (call.app(), call.actor()?);
     let members = &app.members;
@@ -63,7 +64,7 @@ pub async fn crowd(call: &Call, scene: &Scene) -> Result<Crowd> {
     let maker = conversation.created_by;
     let people = app.users.of_contacts(actor, &[maker]).await?;
     let both = first.iter().map(|one| (&one.profile.user, &one.member));
-    Ok(Crowd::of(both).or_admin(maker, &people))
+    Ok(Crowd::of(both, call.links()).or_admin(maker, &people, call.links()))
 }
 
 /// The newest message, whose sender may have left.
@@ -72,13 +73,13 @@ async fn latest(call: &Call, view: &ConversationView, scene: &Scene) -> Result<O
         return Ok(None);
     };
     if scene.person(newest.sender_id).is_some() {
-        return Ok(shapes::latest(view, scene, scene));
+        return Ok(shapes::latest(view, scene, scene, call.links()));
     }
     let users = &call.app().users;
     let people = users
         .of_contacts(call.actor()?, &[newest.sender_id])
         .await?;
-    Ok(shapes::latest(view, scene, &people))
+    Ok(shapes::latest(view, scene, &people, call.links()))
 }
 
 #[derive(Deserialize, Validate)]
@@ -224,7 +225,7 @@ pub async fn remove(call: Call) -> Answer {
     let before = app.conversations.get(actor, id).await?;
     let scene = app.scenes.of(actor, id).await?;
     let removal = app.members.remove(actor, id, who).await?;
-    let crowd = remaining(&scene, who, removal.promoted.as_ref());
+    let crowd = remaining(&scene, who, removal.promoted.as_ref(), call.links());
     json(
         200,
         &shapes::chat(&before.summary.conversation, crowd, None),
@@ -232,10 +233,11 @@ pub async fn remove(call: Call) -> Answer {
 }
 
 /// The users of a chat once somebody has left.
-fn remaining(scene: &Scene, left: UserId, promoted: Option<&Member>) -> Crowd {
+fn remaining(scene: &Scene, left: UserId, promoted: Option<&Member>, links: &Links) -> Crowd {
     let others = scene.members.iter().filter(|id| **id != left);
-    Crowd::of(others.filter_map(|id| {
+    let staying = others.filter_map(|id| {
         let now = promoted.filter(|member| member.user_id == *id);
         Some((scene.user(*id)?.as_ref(), now.or(scene.member(*id))?))
-    }))
+    });
+    Crowd::of(staying, links)
 }

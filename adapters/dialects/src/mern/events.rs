@@ -9,20 +9,21 @@ use connexus_wire::text::Id;
 use serde_json::json;
 
 use super::shapes::{self, Crowd};
+use crate::links::Links;
 use crate::voice::{To, Told};
 
 /// What this dialect's sockets are told of an event.
-pub fn tell(delivery: &Delivery) -> Vec<Told> {
+pub fn tell(delivery: &Delivery, links: &Links) -> Vec<Told> {
     let Some(scene) = delivery.scene() else {
         return Vec::new();
     };
     match delivery.event() {
         Event::MessageCreated(message) => {
-            let crowd = Crowd::in_scene(scene);
+            let crowd = Crowd::in_scene(scene, links);
             vec![Told::to(
                 To::Others(message.sender_id),
                 "message recieved",
-                &shapes::fresh(message, scene, crowd),
+                &shapes::fresh(message, scene, crowd, links),
             )]
         }
         Event::Typing { typing, .. } => {

@@ -48,7 +48,10 @@ pub async fn send(call: Call) -> Answer {
     let sent = app.messages.send(&actor, chat_id(&chat)?, input).await?;
     let scene = app.scenes.of_message(&actor, &sent.message).await?;
     let crowd = crowd(&call, &scene).await?;
-    json(200, &shapes::fresh(&sent.message, &scene, crowd))
+    json(
+        200,
+        &shapes::fresh(&sent.message, &scene, crowd, call.links()),
+    )
 }
 
 #[derive(Deserialize, Validate)]
@@ -75,7 +78,7 @@ pub async fn history(call: Call) -> Answer {
         .messages
         .iter()
         .filter(|message| message.is_live())
-        .map(|message| shapes::message(message, &people, &chat, &readers))
+        .map(|message| shapes::message(message, &people, &chat, &readers, call.links()))
         .collect();
     json(200, &shapes)
 }

@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 
 use crate::dialect::Dialect;
 use crate::ids;
+use crate::links::Links;
 use crate::refused::{Plain, Refused, Result};
 use crate::socket::Conn;
 use crate::voice::{Greeting, Route, Told, Voice, packet};
@@ -107,8 +108,8 @@ impl Voice for Mern {
         matches!(event, connexus_domain::Event::Typing { .. })
     }
 
-    fn tell(&self, delivery: &Delivery) -> Vec<Told> {
-        events::tell(delivery)
+    fn tell(&self, delivery: &Delivery, links: &Links) -> Vec<Told> {
+        events::tell(delivery, links)
     }
 
     fn session_ended(&self) -> Option<Packet> {

@@ -10,40 +10,41 @@ use connexus_wire::text::Id;
 use connexus_wire::time::Time;
 use serde_json::{Value, json};
 
+use crate::links::Links;
 use crate::people::People;
 
 /// A user as others see it. Who has no picture has none: the front ends draw the initials then.
-pub fn user(user: &User) -> Value {
+pub fn user(user: &User, links: &Links) -> Value {
     json!({
         "_id": Id::from(user.id),
         "name": user.display_name,
         "username": user.username.as_str(),
         "email": user.email.as_str(),
-        "pic": user.avatar_url,
+        "pic": links.picture_of(user),
         "isAdmin": false,
     })
 }
 
 /// An account as its owner gets it, with the token.
-pub fn account(user: &User, token: &str) -> Value {
+pub fn account(user: &User, token: &str, links: &Links) -> Value {
     json!({
         "_id": Id::from(user.id),
         "name": user.display_name,
         "email": user.email.as_str(),
         "isAdmin": false,
-        "pic": user.avatar_url,
+        "pic": links.picture_of(user),
         "token": token,
     })
 }
 
 /// Whoever sent a message.
-pub fn sender(people: &dyn People, id: UserId) -> Value {
+pub fn sender(people: &dyn People, id: UserId, links: &Links) -> Value {
     let user = people.person(id);
     json!({
         "_id": Id::from(id),
         "name": user.map_or("", |user| user.display_name.as_str()),
         "email": user.map_or("", |user| user.email.as_str()),
-        "pic": user.and_then(|user| user.avatar_url.as_deref()),
+        "pic": user.and_then(|user| links.picture_of(user)),
     })
 }
 
@@ -89,11 +90,14 @@ pub struct Crowd {
 
 impl Crowd {
     /// Of these members.
-    pub fn of<'a>(members: impl IntoIterator<Item = (&'a User, &'a Member)>) -> Self {
+    pub fn of<'a>(
+        members: impl IntoIterator<Item = (&'a User, &'a Member)>,
+        links: &Links,
+    ) -> Self {
         let mut users = Vec::new();
         let mut head: Option<(&User, &Member)> = None;
         for (who, member) in members {
-            users.push(user(who));
+            users.push(user(who, links));
             if member.role > Role::Member
                 && head.is_none_or(|(_, first)| succession(member, first).is_lt())
             {
@@ -102,17 +106,17 @@ impl Crowd {
         }
         Self {
             users,
-            admin: head.map(|(who, _)| user(who)),
+            admin: head.map(|(who, _)| user(who, links)),
         }
     }
 
     /// Of a chat that is not a big one. Of a big one, only who acts is known here.
-    pub fn in_scene(scene: &Scene) -> Self {
+    pub fn in_scene(scene: &Scene, links: &Links) -> Self {
         let known = |id: &UserId| Some((scene.user(*id)?.as_ref(), scene.member(*id)?));
-        let mut crowd = Self::of(scene.members.iter().filter_map(known));
+        let mut crowd = Self::of(scene.members.iter().filter_map(known), links);
         if crowd.users.is_empty() {
             let here = scene.members.iter().filter_map(|id| scene.user(*id));
-            crowd.users = here.map(|who| user(who)).collect();
+            crowd.users = here.map(|who| user(who, links)).collect();
         }
         crowd
     }
@@ -128,12 +132,12 @@ impl Crowd {
 
     /// With somebody else as admin, when there is none yet.
     #[must_use]
-    pub fn or_admin(mut self, id: UserId, people: &dyn People) -> Self {
+    pub fn or_admin(mut self, id: UserId, people: &dyn People, links: &Links) -> Self {
         if self.admin.is_none() {
             self.admin = Some(
                 people
                     .person(id)
-                    .map_or_else(|| json!({"_id": Id::from(id)}), user),
+                    .map_or_else(|| json!({"_id": Id::from(id)}), |who| user(who, links)),
             );
         }
         self
@@ -168,19 +172,30 @@ pub fn chat(conversation: &Conversation, crowd: Crowd, latest: Option<Value>) ->
 }
 
 /// The newest message of a chat, if it has not been deleted; in it, the chat is but its id.
-pub fn latest(view: &ConversationView, scene: &Scene, people: &dyn People) -> Option<Value> {
+pub fn latest(
+    view: &ConversationView,
+    scene: &Scene,
+    people: &dyn People,
+    links: &Links,
+) -> Option<Value> {
     let summary = &view.summary;
     let newest = summary.last_message.as_ref().filter(|m| m.is_live())?;
     let readers = Readers::in_scene(scene, &summary.me);
     let chat = json!(Id::from(summary.conversation.id));
-    Some(message(newest, people, &chat, &readers))
+    Some(message(newest, people, &chat, &readers, links))
 }
 
 /// A message in its chat.
-pub fn message(message: &Message, people: &dyn People, chat: &Value, readers: &Readers) -> Value {
+pub fn message(
+    message: &Message,
+    people: &dyn People,
+    chat: &Value,
+    readers: &Readers,
+    links: &Links,
+) -> Value {
     json!({
         "_id": Id::from(message.id),
-        "sender": sender(people, message.sender_id),
+        "sender": sender(people, message.sender_id, links),
         // the front ends count its characters
         "content": message.body.as_deref().unwrap_or_default(),
         "chat": chat,
@@ -191,7 +206,7 @@ pub fn message(message: &Message, people: &dyn People, chat: &Value, readers: &R
 }
 
 /// A message that was sent just now, with all that a client has to know of its chat.
-pub fn fresh(sent: &Message, scene: &Scene, crowd: Crowd) -> Value {
+pub fn fresh(sent: &Message, scene: &Scene, crowd: Crowd, links: &Links) -> Value {
     let chat = scene.conversation.as_deref().map_or_else(
         || json!({"_id": Id::from(sent.conversation_id)}),
         |conversation| {
@@ -200,5 +215,5 @@ pub fn fresh(sent: &Message, scene: &Scene, crowd: Crowd) -> Value {
             shape
         },
     );
-    message(sent, scene, &chat, &Readers::default())
+    message(sent, scene, &chat, &Readers::default(), links)
 }

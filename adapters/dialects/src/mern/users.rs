@@ -52,7 +52,7 @@ pub async fn register(call: Call) -> Answer {
         let actor = Actor::new(made.user.id, made.session_id);
         made.user = call.app().users.update(&actor, change).await?.user;
     }
-    answer(201, &made)
+    answer(&call, 201, &made)
 }
 
 #[derive(Deserialize, Validate)]
@@ -74,7 +74,7 @@ pub async fn login(call: Call) -> Answer {
         dialect: Some(call.claim()),
     };
     let tokens = call.app().auth.login(&input).await?;
-    answer(200, &tokens)
+    answer(&call, 200, &tokens)
 }
 
 /// What must not be empty.
@@ -84,8 +84,8 @@ fn filled(field: Option<String>) -> Result<String> {
         .ok_or_else(|| Refused::said(400, "Please Enter all the Feilds"))
 }
 
-fn answer(status: u16, tokens: &Tokens) -> Answer {
-    let account = shapes::account(&tokens.user, &tokens.access_token);
+fn answer(call: &Call, status: u16, tokens: &Tokens) -> Answer {
+    let account = shapes::account(&tokens.user, &tokens.access_token, call.links());
     json(status, &account)
 }
 
@@ -101,7 +101,7 @@ pub async fn search(call: Call) -> Answer {
     let found = people::search(call.app(), call.actor()?, &search, Limit::of(FOUND)).await?;
     let users: Vec<Value> = found
         .iter()
-        .map(|profile| shapes::user(&profile.user))
+        .map(|profile| shapes::user(&profile.user, call.links()))
         .collect();
     json(200, &users)
 }

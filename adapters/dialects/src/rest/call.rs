@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
-use actix_web::web::Query;
+use actix_web::web::{Payload, Query};
 use connexus_application::{Actor, Connexus};
 use connexus_domain::{AuthFailure, Entity, Error};
 use connexus_wire::fields;
@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::dialect::Dialect;
 use crate::ids;
+use crate::links::Links;
 use crate::refused::{Refused, Result};
 use crate::world::World;
 
@@ -27,6 +28,9 @@ pub struct Call {
     pub(super) actor: Option<Actor>,
     pub(super) request: HttpRequest,
     pub(super) body: Value,
+    /// What still comes, where the route takes it so.
+    pub(super) payload: Option<Payload>,
+    pub(super) links: Links,
 }
 
 impl Call {
@@ -38,6 +42,11 @@ impl Call {
     /// What the dialects share.
     pub fn world(&self) -> &World {
         &self.world
+    }
+
+    /// Addresses of files for whoever asks.
+    pub fn links(&self) -> &Links {
+        &self.links
     }
 
     /// What a token that is issued now says about its bearer's dialect. Nothing, when the request might

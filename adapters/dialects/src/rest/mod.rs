@@ -2,6 +2,7 @@
 
 mod call;
 mod mount;
+pub mod upload;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;

@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use super::{Answer, Call, refusal};
 use crate::dialect::Dialect;
 use crate::refused::{Refused, Result};
-use crate::voice::{Access, Route, Voice};
+use crate::voice::{Access, Body, Route, Voice};
 use crate::world::World;
 
 /// A route and whose it is.
@@ -101,11 +101,16 @@ async fn serve(
         return no_such_method(&world, voice, resource);
     };
     let mut voice = first.voice;
+    let streamed = first.route.body == Body::Streamed;
     let patience = world.settings.request_timeout;
     let work = answer(&world, &fitting, request, payload, &mut voice);
-    let answered = match tokio::time::timeout(patience, work).await {
-        Ok(answered) => answered,
-        Err(_) => Err(Refused::said(503, "The request took too long")),
+    let answered = if streamed {
+        // it may take its time, as long as it keeps coming
+        work.await
+    } else {
+        tokio::time::timeout(patience, work)
+            .await
+            .unwrap_or_else(|_| Err(Refused::said(503, "The request took too long")))
     };
     answered.unwrap_or_else(|refused| refusal(&world, voice, &refused))
 }
@@ -162,7 +167,13 @@ async fn answer(
             .err()
             .map_or(Refused::said(401, "No token"), Refused::Domain));
     }
-    let body = body(&request, payload, world.settings.body_limit).await?;
+    let (body, payload) = match first.route.body {
+        Body::Streamed => (Value::Null, Some(payload)),
+        Body::Whole => {
+            let most = world.settings.body_limit;
+            (body(&request, payload, most).await?, None)
+        }
+    };
     let hinted = || {
         let hints = |owned: &&&Owned| owned.route.hint.is_some_and(|hint| hint(&body));
         fitting.iter().find(hints)
@@ -183,8 +194,10 @@ async fn answer(
         // a route that several have says nothing about who asks, unless its path or body does
         claim: (decided.is_some() || fitting.len() == 1).then_some(dialect),
         actor,
+        links: world.links_for(&request),
         request,
         body,
+        payload,
     })
     .await
 }

@@ -63,12 +63,12 @@ async fn answer(call: &Call, status: u16, message: &str, tokens: &Tokens) -> Ans
     done(
         status,
         message,
-        json!({"user": shapes::profile(&profile), "token": tokens.access_token}),
+        json!({"user": shapes::profile(&profile, call.links()), "token": tokens.access_token}),
     )
 }
 
 pub async fn me(call: Call) -> Answer {
     let profile = call.app().users.me(call.actor()?).await?;
-    let user = shapes::profile(&profile);
+    let user = shapes::profile(&profile, call.links());
     done(200, "User retrieved successfully", json!({"user": user}))
 }

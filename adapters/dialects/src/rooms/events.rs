@@ -12,22 +12,26 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 use serde_json::{Value, json};
 
 use super::shapes;
+use crate::links::Links;
 use crate::times::maybe;
 use crate::voice::{To, Told};
 
 /// What this dialect's sockets are told of an event.
-pub fn tell(delivery: &Delivery) -> Vec<Told> {
+pub fn tell(delivery: &Delivery, links: &Links) -> Vec<Told> {
     let Some(scene) = delivery.scene() else {
         return Vec::new();
     };
     match delivery.event() {
         Event::MessageCreated(message) => {
-            vec![Told::all("new-message", &shapes::in_scene(message, scene))]
+            vec![Told::all(
+                "new-message",
+                &shapes::in_scene(message, scene, links),
+            )]
         }
         Event::MessageEdited(message) => {
             vec![Told::all(
                 "message-edited",
-                &shapes::in_scene(message, scene),
+                &shapes::in_scene(message, scene, links),
             )]
         }
         Event::MessageDeleted(message) => vec![Told::all(
@@ -54,7 +58,7 @@ pub fn tell(delivery: &Delivery) -> Vec<Told> {
             who["isTyping"] = (*typing).into();
             vec![Told::all("user-typing", &who)]
         }
-        Event::PresenceUpdated(change) => vec![presence(change, scene)],
+        Event::PresenceUpdated(change) => vec![presence(change, scene, links)],
         Event::MemberLeft(member) => {
             let who = in_room(scene, member.user_id, &shapes::room(scene));
             vec![Told::to(To::Others(member.user_id), "user-left-room", &who)]
@@ -79,7 +83,7 @@ pub fn in_room(scene: &Scene, user: UserId, room: &str) -> Value {
     })
 }
 
-fn presence(change: &PresenceChange, scene: &Scene) -> Told {
+fn presence(change: &PresenceChange, scene: &Scene, links: &Links) -> Told {
     let online = shapes::is_online(change.presence);
     let mut who = json!({
         "userId": Id::from(change.user_id),
@@ -88,7 +92,7 @@ fn presence(change: &PresenceChange, scene: &Scene) -> Told {
     });
     let avatar = || {
         let user = scene.user(change.user_id);
-        json!(user.and_then(|user| user.avatar_url.as_deref()))
+        json!(user.and_then(|user| links.picture_of(user)))
     };
     let others = To::Others(change.user_id);
     match (change.before, change.presence) {

@@ -53,7 +53,7 @@ pub async fn history(call: Call) -> Answer {
         .filter(|message| message.is_live())
         .map(|message| {
             let read_by = shapes::read_by(message, &receipts);
-            shapes::message(message, &room, &people, &read_by)
+            shapes::message(message, &room, &people, &read_by, call.links())
         })
         .collect();
     done(
@@ -119,12 +119,12 @@ pub async fn send(call: Call) -> Answer {
 
 async fn whole(call: &Call, status: u16, said: &str, message: &Message) -> Answer {
     let scene = call.app().scenes.of_message(call.actor()?, message).await?;
-    let shape = shapes::in_scene(message, &scene);
+    let shape = shapes::in_scene(message, &scene, call.links());
     done(status, said, json!({"message": shape}))
 }
 
 /// The message that the path names, which is there and the asker's own.
-async fn own(call: &Call, denial: &'static str) -> Result<Message> {
+pub async fn own(call: &Call, denial: &'static str) -> Result<Message> {
     let id: MessageId = call.id("id", Entity::Message)?;
     let actor = call.actor()?;
     let message = call.app().messages.get(actor, id).await?;

@@ -6,6 +6,7 @@
 
 mod auth;
 mod events;
+mod files;
 mod messages;
 mod places;
 mod shapes;
@@ -22,6 +23,7 @@ use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
 
 use crate::dialect::Dialect;
+use crate::links::Links;
 use crate::refused::{Plain, Refused};
 use crate::rest::{Answer, json};
 use crate::socket::Conn;
@@ -54,6 +56,11 @@ impl Voice for Rooms {
             GET "/api/users/search" Signed Search => users::search;
             POST "/api/users/status" Signed General => users::set_status;
             GET "/api/users/{id}" Signed General => users::get;
+            POST "/api/users/avatar" Signed Send Streamed => files::set_avatar;
+            POST "/api/files/upload" Signed Send Streamed => files::share;
+            GET "/api/files/media/{room}" Signed General => files::media;
+            GET "/api/files/stats/{room}" Signed General => files::stats;
+            DELETE "/api/files/{id}" Signed Send => files::delete;
         }
     }
 
@@ -116,8 +123,8 @@ impl Voice for Rooms {
         true
     }
 
-    fn tell(&self, delivery: &Delivery) -> Vec<Told> {
-        events::tell(delivery)
+    fn tell(&self, delivery: &Delivery, links: &Links) -> Vec<Told> {
+        events::tell(delivery, links)
     }
 
     fn session_ended(&self) -> Option<Packet> {

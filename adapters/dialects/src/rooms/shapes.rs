@@ -8,6 +8,7 @@ use connexus_wire::time::Time;
 use serde_json::{Value, json};
 
 use super::places;
+use crate::links::Links;
 use crate::people::People;
 use crate::times::maybe;
 
@@ -20,13 +21,13 @@ pub fn is_online(presence: Presence) -> bool {
 }
 
 /// An account.
-pub fn profile(profile: &Profile) -> Value {
+pub fn profile(profile: &Profile, links: &Links) -> Value {
     let user = &profile.user;
     json!({
         "_id": Id::from(user.id),
         "username": user.username.as_str(),
         "email": user.email.as_str(),
-        "avatar": user.avatar_url,
+        "avatar": links.picture_of(user),
         "isOnline": is_online(profile.presence),
         "lastSeen": maybe(profile.last_seen_at),
         "createdAt": Time(user.created_at),
@@ -34,13 +35,13 @@ pub fn profile(profile: &Profile) -> Value {
 }
 
 /// Whoever sent a message.
-fn sender(people: &dyn People, id: UserId) -> Value {
+pub fn sender(people: &dyn People, id: UserId, links: &Links) -> Value {
     let user = people.person(id);
     json!({
         "_id": Id::from(id),
         "username": user.map(|user| user.username.as_str()),
         "email": user.map(|user| user.email.as_str()),
-        "avatar": user.and_then(|user| user.avatar_url.as_deref()),
+        "avatar": user.and_then(|user| links.picture_of(user)),
     })
 }
 
@@ -50,17 +51,25 @@ pub fn username(people: &dyn People, id: UserId) -> &str {
 }
 
 /// A message, with those who have read it.
-pub fn message(message: &Message, room: &str, people: &dyn People, read_by: &Value) -> Value {
+pub fn message(
+    message: &Message,
+    room: &str,
+    people: &dyn People,
+    read_by: &Value,
+    links: &Links,
+) -> Value {
+    // these clients show one file of a message
+    let file = message.attachments.first();
     let updated = message.edited_at.unwrap_or(message.created_at);
     json!({
         "_id": Id::from(message.id),
         "content": message.body.as_deref().unwrap_or_default(),
-        "sender": sender(people, message.sender_id),
+        "sender": sender(people, message.sender_id, links),
         "room": room,
         "messageType": message.kind.as_str(),
-        "fileUrl": null,
-        "fileName": null,
-        "fileSize": null,
+        "fileUrl": file.map(|file| links.file(file.id)),
+        "fileName": file.map(|file| &file.name),
+        "fileSize": file.map(|file| file.size),
         "isEdited": message.edited_at.is_some(),
         "editedAt": maybe(message.edited_at),
         "reactions": reactions(message),
@@ -71,7 +80,7 @@ pub fn message(message: &Message, room: &str, people: &dyn People, read_by: &Val
 }
 
 /// The same of a message whose scene is known.
-pub fn in_scene(told: &Message, scene: &Scene) -> Value {
+pub fn in_scene(told: &Message, scene: &Scene, links: &Links) -> Value {
     let members = scene.members.iter();
     let read_by = members
         .filter_map(|id| Some((scene.user(*id)?, scene.member(*id)?)))
@@ -79,7 +88,7 @@ pub fn in_scene(told: &Message, scene: &Scene) -> Value {
         .filter(|(user, member)| user.id != told.sender_id && member.read_seq >= told.seq)
         .map(|(user, member)| reader(user.id, member.read_at))
         .collect();
-    message(told, &room(scene), scene, &read_by)
+    message(told, &room(scene), scene, &read_by, links)
 }
 
 /// Those who have read a message, from receipts.

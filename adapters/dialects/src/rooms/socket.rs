@@ -33,7 +33,7 @@ async fn greet(conn: &Conn) -> Result<Vec<Value>> {
     if app.users.me(actor).await?.user.status == Status::Away {
         app.presence.set_status(actor, Status::Online, None).await?;
     }
-    online_with(app, actor).await
+    online_with(app, actor, conn.links()).await
 }
 
 /// What a socket is told when something was not done.

@@ -9,24 +9,25 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{done, shapes};
+use crate::links::Links;
 use crate::people;
 use crate::refused::{Refused, Result};
 use crate::rest::{Answer, Call};
 
 /// Those who are online among those with whom somebody shares a room, and that user as well.
-pub async fn online_with(app: &Connexus, actor: &Actor) -> Result<Vec<Value>> {
+pub async fn online_with(app: &Connexus, actor: &Actor, links: &Links) -> Result<Vec<Value>> {
     let others = app.presence.online(actor).await?;
     let me = app.users.me(actor).await?;
     Ok(others
         .iter()
         .chain([&me])
         .filter(|profile| shapes::is_online(profile.presence))
-        .map(shapes::profile)
+        .map(|profile| shapes::profile(profile, links))
         .collect())
 }
 
 pub async fn online(call: Call) -> Answer {
-    let users = online_with(call.app(), call.actor()?).await?;
+    let users = online_with(call.app(), call.actor()?, call.links()).await?;
     listed("Online users retrieved successfully", &users)
 }
 
@@ -36,7 +37,7 @@ fn listed(message: &str, users: &[Value]) -> Answer {
 
 pub async fn profile(call: Call) -> Answer {
     let profile = call.app().users.me(call.actor()?).await?;
-    let user = shapes::profile(&profile);
+    let user = shapes::profile(&profile, call.links());
     done(200, "Profile retrieved successfully", json!({"user": user}))
 }
 
@@ -62,7 +63,7 @@ pub async fn update(call: Call) -> Answer {
         ..ProfileChange::default()
     };
     let profile = users.update(actor, change).await?;
-    let user = shapes::profile(&profile);
+    let user = shapes::profile(&profile, call.links());
     done(200, "Profile updated successfully", json!({"user": user}))
 }
 
@@ -83,14 +84,17 @@ pub async fn search(call: Call) -> Answer {
     }
     let limit = Limit::of(limit.unwrap_or(20).clamp(1, Limit::MAX));
     let found = people::search(call.app(), call.actor()?, &q, limit).await?;
-    let users: Vec<Value> = found.iter().map(shapes::profile).collect();
+    let users: Vec<Value> = found
+        .iter()
+        .map(|profile| shapes::profile(profile, call.links()))
+        .collect();
     listed("Users retrieved successfully", &users)
 }
 
 pub async fn get(call: Call) -> Answer {
     let id = call.id("id", Entity::User)?;
     let profile = call.app().users.get(call.actor()?, id).await?;
-    let user = shapes::profile(&profile);
+    let user = shapes::profile(&profile, call.links());
     done(200, "User retrieved successfully", json!({"user": user}))
 }
 

@@ -7,6 +7,7 @@ use garde::Validate;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::links::Links;
 use crate::refused::Refused;
 use crate::rest::{Answer, Call, json};
 use crate::text::register_by_name;
@@ -56,7 +57,7 @@ pub async fn register(call: Call) -> Answer {
         (None, Some(name)) => register_by_name(app, &name, &email, &password, dialect).await?,
         (None, None) => return Err(Refused::field("username", "is required")),
     };
-    answer(201, "User registered successfully", &made)
+    answer(&call, 201, "User registered successfully", &made)
 }
 
 pub async fn login(call: Call) -> Answer {
@@ -68,28 +69,28 @@ pub async fn login(call: Call) -> Answer {
         dialect: Some(call.claim()),
     };
     let tokens = call.app().auth.login(&input).await?;
-    answer(200, "Login successful", &tokens)
+    answer(&call, 200, "Login successful", &tokens)
 }
 
-fn answer(status: u16, message: &str, tokens: &Tokens) -> Answer {
+fn answer(call: &Call, status: u16, message: &str, tokens: &Tokens) -> Answer {
     json(
         status,
         &json!({
             "status": "success",
             "message": message,
-            "data": {"token": tokens.access_token, "user": user(&tokens.user)},
+            "data": {"token": tokens.access_token, "user": user(&tokens.user, call.links())},
         }),
     )
 }
 
 /// An account.
-pub fn user(user: &User) -> Value {
+pub fn user(user: &User, links: &Links) -> Value {
     json!({
         "_id": Id::from(user.id),
         "id": Id::from(user.id),
         "username": user.username.as_str(),
         "name": user.display_name,
         "email": user.email.as_str(),
-        "avatar": user.avatar_url.as_deref().unwrap_or_default(),
+        "avatar": links.picture_of(user).unwrap_or_default(),
     })
 }

@@ -18,6 +18,7 @@ use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
 
 use crate::dialect::Dialect;
+use crate::links::Links;
 use crate::refused::{Plain, Refused};
 use crate::socket::Conn;
 use crate::voice::{Greeting, Route, Told, Voice, packet};
@@ -86,7 +87,7 @@ impl Voice for Secured {
         socket.emit("error", &(self.error_body(&plain, None),));
     }
 
-    fn tell(&self, delivery: &Delivery) -> Vec<Told> {
+    fn tell(&self, delivery: &Delivery, _: &Links) -> Vec<Told> {
         socket::tell(delivery)
     }
 

@@ -1,5 +1,6 @@
 //! Contacts: everybody but oneself.
 
+use connexus_application::users::Profile;
 use connexus_domain::{Limit, Page};
 use garde::Validate;
 use serde::Deserialize;
@@ -27,7 +28,8 @@ pub async fn list(call: Call) -> Answer {
         let limit = Limit::of(Limit::MAX);
         let page = found.search(actor, search.as_deref(), after, limit).await?;
         let Page { items, next } = page;
-        users.extend(items.iter().map(|profile| auth::user(&profile.user)));
+        let shape = |profile: &Profile| auth::user(&profile.user, call.links());
+        users.extend(items.iter().map(shape));
         match next {
             Some(next) => after = Some(next),
             None => break,

@@ -12,6 +12,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 
 use super::outlet::Outlet;
+use crate::links::Links;
 use crate::refused::Refused;
 use crate::voice::Voice;
 use crate::world::World;
@@ -45,6 +46,7 @@ impl Conn {
     ) -> Rc<Self> {
         let joined = Rc::new(RefCell::default());
         let outlet = Outlet::new(
+            Arc::clone(&world),
             socket.clone(),
             actor.user_id,
             voice,
@@ -66,6 +68,11 @@ impl Conn {
     /// The use-cases.
     pub fn app(&self) -> &Arc<Connexus> {
         &self.world.app
+    }
+
+    /// Addresses of files for it.
+    pub fn links(&self) -> &Links {
+        &self.world.links
     }
 
     /// The dialect that it speaks.
@@ -198,7 +205,7 @@ impl Conn {
             let event = Event::MessageCreated(message.clone());
             let delivery = Delivery::new(event, Audience::One(self.actor.user_id))
                 .in_scene(Arc::clone(&scene));
-            let told = self.voice().tell(&delivery);
+            let told = self.voice().tell(&delivery, &self.world.links);
             let packets = told.iter().filter(|told| self.outlet.is_for(told.to));
             let mut any = false;
             for told in packets {

@@ -13,6 +13,7 @@ use rustc_hash::FxHashSet;
 
 use super::conn::ToldUpTo;
 use crate::voice::{To, Told, Voice};
+use crate::world::World;
 
 /// Events that may wait while a socket catches up.
 const HELD_MAX: usize = 1_024;
@@ -36,6 +37,7 @@ struct Held {
 }
 
 pub struct Outlet {
+    world: Arc<World>,
     socket: Socket,
     user: UserId,
     voice: Cell<&'static dyn Voice>,
@@ -47,6 +49,7 @@ pub struct Outlet {
 
 impl Outlet {
     pub fn new(
+        world: Arc<World>,
         socket: Socket,
         user: UserId,
         voice: &'static dyn Voice,
@@ -54,6 +57,7 @@ impl Outlet {
         joined: Rc<RefCell<FxHashSet<ConversationId>>>,
     ) -> Rc<Self> {
         Rc::new(Self {
+            world,
             socket,
             user,
             voice: Cell::new(voice),
@@ -182,7 +186,7 @@ impl hub::Outlet for Outlet {
             return false;
         }
         let format = &FORMATS[voice.dialect().number()];
-        let told = delivery.encoded(format, |delivery| voice.tell(delivery));
+        let told = delivery.encoded(format, |delivery| voice.tell(delivery, &self.world.links));
         let mut any = false;
         for Told { packet, .. } in told.iter().filter(|told| self.is_for(told.to)) {
             any |= self.socket.offer(packet, importance);
