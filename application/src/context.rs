@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use connexus_domain::ports::{Clock, IdSource, PasswordHasher, Storage, TokenIssuer};
+use connexus_domain::ports::{
+    BlobStore, Clock, IdSource, MediaIntake, PasswordHasher, Storage, TokenIssuer,
+};
 use connexus_domain::{ConversationId, SessionId, Timestamp, UserId};
 use moka::future::Cache;
 use tokio_util::task::TaskTracker;
@@ -23,6 +25,8 @@ pub(crate) struct Context {
     pub ids: Arc<dyn IdSource>,
     pub passwords: Arc<dyn PasswordHasher>,
     pub tokens: Arc<dyn TokenIssuer>,
+    pub blobs: Arc<dyn BlobStore>,
+    pub intake: Arc<dyn MediaIntake>,
     pub settings: Settings,
     pub hub: Arc<Hub>,
     pub lanes: Lanes,
@@ -75,6 +79,8 @@ impl Context {
             ids: ports.ids,
             passwords: ports.passwords,
             tokens: ports.tokens,
+            blobs: ports.blobs,
+            intake: ports.intake,
             settings,
             hub,
             rosters,

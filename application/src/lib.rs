@@ -15,6 +15,7 @@ mod roster;
 pub mod auth;
 pub mod blocks;
 pub mod conversations;
+pub mod files;
 pub mod hub;
 pub mod members;
 pub mod messages;
@@ -28,7 +29,9 @@ pub mod users;
 
 use std::sync::Arc;
 
-use connexus_domain::ports::{Clock, IdSource, PasswordHasher, Storage, TokenIssuer};
+use connexus_domain::ports::{
+    BlobStore, Clock, IdSource, MediaIntake, PasswordHasher, Storage, TokenIssuer,
+};
 use connexus_domain::{ConnectionId, Result, SessionId, UserId};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -90,6 +93,10 @@ pub struct Ports {
     pub passwords: Arc<dyn PasswordHasher>,
     /// Tokens.
     pub tokens: Arc<dyn TokenIssuer>,
+    /// The bytes of files.
+    pub blobs: Arc<dyn BlobStore>,
+    /// Receives files.
+    pub intake: Arc<dyn MediaIntake>,
 }
 
 /// All use-cases, and the tasks behind them.
@@ -112,6 +119,8 @@ pub struct Connexus {
     pub typing: typing::Typing,
     /// Who is here.
     pub presence: presence::PresenceService,
+    /// Files.
+    pub files: files::Files,
     /// What changed since.
     pub sync: sync::Sync,
     /// Who and where.
@@ -133,6 +142,7 @@ impl Connexus {
         tasks.spawn(typing::run(Arc::clone(&context), stop.clone()));
         tasks.spawn(presence::run(Arc::clone(&context), stop.clone()));
         tasks.spawn(housekeeping::run(Arc::clone(&context), stop.clone()));
+        tasks.spawn(files::run(Arc::clone(&context), stop.clone()));
         let share = || Arc::clone(&context);
         Arc::new(Self {
             auth: auth::Auth::new(share()),
@@ -144,6 +154,7 @@ impl Connexus {
             receipts: receipts::Receipts::new(share()),
             typing: typing::Typing::new(share()),
             presence: presence::PresenceService::new(share()),
+            files: files::Files::new(share()),
             sync: sync::Sync::new(share()),
             scenes: scene::SceneService::new(share()),
             missed: MissedMessages::new(share()),

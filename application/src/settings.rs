@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use connexus_domain::ports::SizeLimits;
+
 /// All settings of the application.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
@@ -15,6 +17,32 @@ pub struct Settings {
     pub presence: PresenceSettings,
     /// Catching up.
     pub sync: SyncSettings,
+    /// Files.
+    pub files: FileSettings,
+}
+
+/// Files.
+#[derive(Debug, Clone)]
+pub struct FileSettings {
+    /// Largest file, by kind.
+    pub max_size: SizeLimits,
+    /// How long a signed address is good, at least.
+    pub link_ttl: Duration,
+    /// Whether downloads are sent to the store itself, where clients can reach it.
+    pub redirect: bool,
+    /// What was uploaded and not sent goes after this time.
+    pub orphan_after: Duration,
+}
+
+impl Default for FileSettings {
+    fn default() -> Self {
+        Self {
+            max_size: SizeLimits::all(10 * 1024 * 1024),
+            link_ttl: Duration::from_hours(12),
+            redirect: false,
+            orphan_after: Duration::from_hours(24),
+        }
+    }
 }
 
 /// Tokens and passwords.

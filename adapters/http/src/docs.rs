@@ -25,6 +25,7 @@ use crate::schema;
         (name = "users", description = "Profiles, search, presence, blocks"),
         (name = "conversations", description = "Direct ones, groups and rooms; their members and receipts"),
         (name = "messages", description = "Messages, reactions, threads, search"),
+        (name = "attachments", description = "Files: uploads, downloads, media of a conversation"),
         (name = "sync", description = "What changed since"),
         (name = "ops", description = "For operators and developers")
     ),

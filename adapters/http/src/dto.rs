@@ -277,3 +277,24 @@ pub struct Sync {
     #[garde(range(min = 1))]
     pub limit: Option<u32>,
 }
+
+/// The parts of an upload, in this order.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes a body that is read part by part")]
+pub struct Upload {
+    /// Where the files are to be sent. Not with `purpose=avatar`.
+    pub conversation_id: Option<Uuid>,
+    /// `message` (default) or `avatar`.
+    pub purpose: Option<String>,
+    /// Up to ten files.
+    #[schema(format = "binary", content_media_type = "application/octet-stream")]
+    pub file: Vec<String>,
+}
+
+/// A picture to be shown.
+#[derive(Deserialize, ToSchema, Validate)]
+#[garde(allow_unvalidated)]
+pub struct Avatar {
+    /// An uploaded image of one's own, with the purpose `avatar`.
+    pub attachment_id: Uuid,
+}

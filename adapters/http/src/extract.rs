@@ -86,7 +86,7 @@ fn gateway(request: &HttpRequest) -> Result<&Data<Gateway>, Failure> {
         .ok_or_else(|| Error::internal(std::io::Error::other("no gateway in the app")).into())
 }
 
-async fn authenticate(request: &HttpRequest) -> Result<Actor, Failure> {
+pub async fn authenticate(request: &HttpRequest) -> Result<Actor, Failure> {
     let gateway = gateway(request)?;
     let token = bearer(request).ok_or(Error::Unauthenticated(AuthFailure::Missing))?;
     let actor = gateway.app.auth.authenticate(token).await?;

@@ -7,6 +7,7 @@
 //! and gets all but the last three.
 
 mod docs;
+mod download;
 mod dto;
 mod edge;
 mod extract;

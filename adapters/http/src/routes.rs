@@ -13,7 +13,10 @@ use utoipa::OpenApi;
 
 use crate::failure::Failure;
 use crate::gateway::Gateway;
-use crate::handlers::{auth, conversations, members, messages, ops, users};
+use crate::handlers::{attachments, auth, conversations, members, messages, ops, users};
+
+/// The route whose requests may take longer than others.
+const UPLOADS: &str = "/v1/attachments";
 
 /// A path and its methods.
 pub struct Route {
@@ -60,6 +63,7 @@ routes! {
     "/v1/auth/sessions/{id}" { DELETE auth::end_session General; }
     "/v1/users" { GET users::search Search; }
     "/v1/users/me" { GET users::me General; PATCH users::update_me General; }
+    "/v1/users/me/avatar" { PUT attachments::set_avatar General; }
     "/v1/users/me/blocks" { GET users::blocks General; }
     "/v1/users/me/blocks/{user_id}" { PUT users::block General; DELETE users::unblock General; }
     "/v1/users/{id}" { GET users::get General; }
@@ -79,6 +83,9 @@ routes! {
     "/v1/conversations/{id}/preferences" { PATCH conversations::preferences General; }
     "/v1/conversations/{id}/read" { PUT conversations::read General; }
     "/v1/conversations/{id}/receipts" { GET conversations::receipts General; }
+    "/v1/conversations/{id}/avatar" { PUT attachments::set_conversation_avatar General; }
+    "/v1/conversations/{id}/media" { GET attachments::media General; }
+    "/v1/conversations/{id}/media/stats" { GET attachments::media_stats General; }
     "/v1/conversations/{id}/messages" { GET messages::history General; POST messages::send Send; }
     "/v1/rooms/{slug}/join" { POST conversations::join General; }
     "/v1/messages/{id}" {
@@ -90,6 +97,10 @@ routes! {
     "/v1/messages/{id}/thread" { GET messages::thread General; }
     "/v1/search/messages" { GET messages::search Search; }
     "/v1/sync" { POST messages::sync General; }
+    "/v1/attachments" { POST attachments::upload Send; }
+    "/v1/attachments/{id}" { GET attachments::download General; DELETE attachments::discard General; }
+    "/v1/attachments/{id}/link" { GET attachments::link General; }
+    "/v1/attachments/{id}/thumbnail" { GET attachments::thumbnail General; }
 }
 
 routes! {
@@ -151,7 +162,9 @@ async fn in_time(
     let patience = request
         .app_data::<Data<Gateway>>()
         .map(|gateway| gateway.settings.request_timeout);
-    let Some(patience) = patience else {
+    // a file takes as long as its link is slow; its handler waits for each part of it only so long
+    let uploads = request.match_pattern().as_deref() == Some(UPLOADS);
+    let Some(patience) = patience.filter(|_| !uploads) else {
         return Ok(next.call(request).await?.map_into_left_body());
     };
     let kept = request.request().clone();

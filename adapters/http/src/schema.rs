@@ -137,6 +137,28 @@ pub struct Message {
     pub deleted_at: Option<String>,
 }
 
+/// Addresses that need no token, good for a while.
+#[derive(ToSchema)]
+pub struct Link {
+    /// A path with a query on this server.
+    pub url: String,
+    /// Of a picture.
+    #[schema(required)]
+    pub thumbnail_url: Option<String>,
+}
+
+/// How much media of one kind a conversation has.
+#[derive(ToSchema)]
+pub struct MediaStats {
+    #[schema(example = "image")]
+    pub kind: String,
+    pub count: u64,
+    /// In bytes.
+    pub total_size: u64,
+    /// In bytes.
+    pub average_size: u64,
+}
+
 /// A file of a message.
 #[derive(ToSchema)]
 pub struct Attachment {

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use connexus_domain::{
-    ActivityCursor, ConversationId, Error, MessageId, Result, Seq, Timestamp, UserId,
+    ActivityCursor, AttachmentId, ConversationId, Error, MessageId, Result, Seq, Timestamp, UserId,
 };
 
 /// A position in some list.
@@ -45,6 +45,16 @@ impl Cursor for MessageId {
 
     fn from_plain(plain: &str) -> Option<Self> {
         plain.strip_prefix('m')?.parse().ok()
+    }
+}
+
+impl Cursor for AttachmentId {
+    fn to_plain(&self) -> String {
+        format!("f{self}")
+    }
+
+    fn from_plain(plain: &str) -> Option<Self> {
+        plain.strip_prefix('f')?.parse().ok()
     }
 }
 

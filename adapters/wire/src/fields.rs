@@ -40,6 +40,12 @@ pub fn object(text: &[u8]) -> Result<Value, Refused> {
 
 /// The fields of a JSON object.
 pub fn of_value<T: DeserializeOwned + Validate<Context = ()>>(value: Value) -> Result<T, Refused> {
+    // an array would be read by position, which no client means
+    if !value.is_object() {
+        return Err(Refused::Malformed(
+            "the body must be a JSON object".to_owned(),
+        ));
+    }
     let fields: T = serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
         Refused::Fields(vec![wrong_field(&path, &error.into_inner().to_string())])

@@ -265,6 +265,27 @@ impl<'a> AttachmentShape<'a> {
     }
 }
 
+/// How much media of one kind there is.
+#[derive(Debug, Serialize)]
+pub struct MediaStatsShape {
+    kind: &'static str,
+    count: u64,
+    total_size: u64,
+    average_size: u64,
+}
+
+impl MediaStatsShape {
+    /// Of one kind.
+    pub fn of(stats: &attachment::MediaStats) -> Self {
+        Self {
+            kind: stats.kind.as_str(),
+            count: stats.count,
+            total_size: stats.total_size,
+            average_size: stats.total_size / stats.count.max(1),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Reactions<'a>(&'a Message);
 

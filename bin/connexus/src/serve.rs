@@ -226,6 +226,8 @@ fn dialects(
         environment: config.environment.as_str(),
         show_faults: config.environment == Environment::Development,
         token_ttl: Duration::from_secs(config.dialects.token_ttl_s),
+        public_url: Some(config.server.public_url.clone()).filter(|url| !url.is_empty()),
+        own_url: format!("http://{}", config.server.bind),
     };
     let world = World::new(Arc::clone(app), Arc::clone(limiter) as Arc<_>, settings);
     let socketio = &config.socketio;

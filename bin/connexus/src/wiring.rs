@@ -5,14 +5,20 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use connexus_application::settings::{
-    AuthSettings, CoalescerSettings, DeliverySettings, PresenceSettings, Settings, SyncSettings,
+    AuthSettings, CoalescerSettings, DeliverySettings, FileSettings, PresenceSettings, Settings,
+    SyncSettings,
 };
 use connexus_application::{Connexus, Metered, Ports};
+use connexus_blobs::{
+    BlobSettings, Clamd, ClamdAddress, ClamdSettings, Intake, IntakeSettings, S3Keys, Spool,
+};
 use connexus_crypto::{
     Argon2Hasher, Argon2Params, HasherSettings, JwtIssuer, JwtSettings, SystemClock, UuidV7Source,
 };
 use connexus_domain::Error;
-use connexus_domain::ports::Storage;
+use connexus_domain::ports::{
+    BlobStore, MalwareScanner, MediaFormat, MediaIntake, SizeLimits, Storage,
+};
 use connexus_limits::{GovernorLimiter, LimitSettings, Rate};
 
 use crate::backends;
@@ -81,8 +87,53 @@ pub async fn application(config: &Config) -> anyhow::Result<Arc<Connexus>> {
         ids: Arc::new(UuidV7Source),
         passwords: Arc::new(passwords),
         tokens: Arc::new(tokens),
+        blobs: blobs(config)?,
+        intake: intake(config)?,
     };
     Ok(Connexus::start(ports, settings(config)))
+}
+
+/// Where the bytes of files are.
+fn blobs(config: &Config) -> anyhow::Result<Arc<dyn BlobStore>> {
+    let files = &config.files;
+    let mut settings = BlobSettings::new(files.url.clone());
+    if !files.access_key_id.is_empty() {
+        settings.keys = Some(S3Keys {
+            access_key_id: files.access_key_id.clone(),
+            secret_access_key: files.secret_access_key.clone(),
+        });
+    }
+    connexus_blobs::open(&settings).context("files.url")
+}
+
+/// Receives files, and has them scanned where that is wanted.
+fn intake(config: &Config) -> anyhow::Result<Arc<dyn MediaIntake>> {
+    let files = &config.files;
+    crate::files::make_folder(&files.temporary_dir).context("files.temporary_dir")?;
+    let spool = Spool::open(&files.temporary_dir).context("files.temporary_dir")?;
+    let defaults = IntakeSettings::default();
+    let allowed = files.allowed.iter().map(|name| {
+        MediaFormat::parse(name)
+            .with_context(|| format!("files.allowed = \"{name}\": is not a type that is known here"))
+    });
+    let settings = IntakeSettings {
+        allowed: allowed.collect::<anyhow::Result<_>>()?,
+        concurrency: match files.picture_concurrency {
+            0 => defaults.concurrency,
+            n => n,
+        },
+        ..defaults
+    };
+    let scanner = match files.clamd.as_str() {
+        "" => None,
+        address => {
+            let address = ClamdAddress::parse(address)
+                .context("files.clamd: must be tcp://HOST:PORT or unix:PATH")?;
+            let clamd = Clamd::new(ClamdSettings::new(address));
+            Some(Arc::new(clamd) as Arc<dyn MalwareScanner>)
+        }
+    };
+    Ok(Arc::new(Intake::new(spool, settings, scanner)))
 }
 
 fn hasher(config: &Config) -> HasherSettings {
@@ -129,6 +180,17 @@ fn settings(config: &Config) -> Settings {
             grace: millis(config.presence.grace_ms),
             push_interval: millis(config.presence.push_interval_ms),
             max_members: config.presence.max_members,
+        },
+        files: FileSettings {
+            max_size: SizeLimits {
+                image: config.files.max_image,
+                video: config.files.max_video,
+                audio: config.files.max_audio,
+                file: config.files.max_file,
+            },
+            link_ttl: Duration::from_secs(config.files.link_ttl_s),
+            redirect: config.files.redirect,
+            orphan_after: Duration::from_secs(config.files.orphan_after_s),
         },
         sync: SyncSettings {
             max_lag: config.sync.max_lag,

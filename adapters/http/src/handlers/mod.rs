@@ -1,6 +1,7 @@
 //! One module per resource. A handler takes what the request has, calls one use-case, and writes the
 //! answer.
 
+pub mod attachments;
 pub mod auth;
 pub mod conversations;
 pub mod members;

@@ -16,12 +16,28 @@ pub const SECRET_MIN: usize = 32;
 pub fn check(config: &Config) -> Result<(), ConfigError> {
     numbers(config)?;
     dialect_numbers(config)?;
+    file_numbers(config)?;
     bind_address(&config.server.bind)?;
+    public_url(&config.server.public_url)?;
     proxies(&config.server.trusted_proxies)?;
     storage(&config.storage.url)?;
     origins(config)?;
     dialects(&config.dialects.enabled)?;
     secrets(config)
+}
+
+/// A base that paths are put behind.
+fn public_url(url: &str) -> Result<(), ConfigError> {
+    let known = ["https://", "http://"];
+    let host = known.iter().find_map(|scheme| url.strip_prefix(scheme));
+    let usable = host.is_some_and(|host| {
+        !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || "?#\"<>".contains(c))
+    });
+    if url.is_empty() || usable {
+        return Ok(());
+    }
+    let allowed = "must be like https://chat.example, or empty";
+    Err(ConfigError::new("server.public_url", url, allowed))
 }
 
 /// The dialects that are spoken, in order.
@@ -125,6 +141,30 @@ fn numbers(config: &Config) -> Result<(), ConfigError> {
     within("sync.max_lag", sync.max_lag, 1..=10_000_000)?;
     within("sync.snapshot_messages", sync.snapshot_messages, 1..=1_000)?;
     within("sync.max_changes", sync.max_changes, 2..=100_000)
+}
+
+fn file_numbers(config: &Config) -> Result<(), ConfigError> {
+    const MOST: u64 = 5 * 1024 * 1024 * 1024;
+    let files = &config.files;
+    for (key, size) in [
+        ("files.max_image", files.max_image),
+        ("files.max_video", files.max_video),
+        ("files.max_audio", files.max_audio),
+        ("files.max_file", files.max_file),
+    ] {
+        within(key, size, 1..=MOST)?;
+    }
+    within(
+        "files.picture_concurrency",
+        files.picture_concurrency,
+        0..=256,
+    )?;
+    within("files.link_ttl_s", files.link_ttl_s, 60..=31_557_600)?;
+    within(
+        "files.orphan_after_s",
+        files.orphan_after_s,
+        60..=31_557_600,
+    )
 }
 
 fn dialect_numbers(config: &Config) -> Result<(), ConfigError> {

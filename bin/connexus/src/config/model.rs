@@ -21,6 +21,7 @@ pub struct Config {
     pub delivery: Delivery,
     pub presence: Presence,
     pub sync: Sync,
+    pub files: Files,
     pub log: Log,
     pub metrics: Metrics,
     pub data: Data,
@@ -48,6 +49,7 @@ impl Environment {
 #[serde(deny_unknown_fields)]
 pub struct Server {
     pub bind: String,
+    pub public_url: String,
     pub workers: usize,
     pub body_limit: usize,
     pub request_timeout_ms: u64,
@@ -172,6 +174,25 @@ pub struct Sync {
     pub max_lag: i64,
     pub snapshot_messages: u32,
     pub max_changes: u32,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Files {
+    pub url: String,
+    pub access_key_id: String,
+    pub secret_access_key: SecretString,
+    pub temporary_dir: PathBuf,
+    pub max_image: u64,
+    pub max_video: u64,
+    pub max_audio: u64,
+    pub max_file: u64,
+    pub allowed: Vec<String>,
+    pub picture_concurrency: usize,
+    pub link_ttl_s: u64,
+    pub redirect: bool,
+    pub orphan_after_s: u64,
+    pub clamd: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

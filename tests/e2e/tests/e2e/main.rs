@@ -6,6 +6,7 @@
 mod common;
 
 mod asyncapi;
+mod attachments;
 mod auth;
 mod big;
 mod blocks;
