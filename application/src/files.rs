@@ -17,8 +17,8 @@ use connexus_domain::ports::{
     Variant,
 };
 use connexus_domain::{
-    AttachmentId, Conversation, ConversationId, Entity, Error, Event, Limit, Page, Result, Timestamp,
-    UserId,
+    AttachmentId, Conversation, ConversationId, Entity, Error, Event, Limit, Page, Result,
+    Timestamp, UserId,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -238,7 +238,9 @@ impl Files {
         match owner {
             AvatarOwner::User(_) => {
                 let attachments = context.storage.attachments();
-                let depicted = attachments.make_avatar(id, by, owner, context.now()).await?;
+                let depicted = attachments
+                    .make_avatar(id, by, owner, context.now())
+                    .await?;
                 context.scenes.forget_user(by).await;
                 Ok(depicted)
             }
@@ -247,8 +249,9 @@ impl Files {
                 lanes
                     .in_order(conversation, async move {
                         let attachments = context.storage.attachments();
-                        let depicted =
-                            attachments.make_avatar(id, by, owner, context.now()).await?;
+                        let depicted = attachments
+                            .make_avatar(id, by, owner, context.now())
+                            .await?;
                         if let Depicted::Group(group) = &depicted {
                             context.scenes.forget_conversation(conversation).await;
                             let event = Event::ConversationUpdated(Conversation::clone(group));
@@ -340,9 +343,20 @@ impl Incoming {
         }
         let attachments = self.context.storage.attachments();
         let now = self.context.now();
-        let attachment = attachments.complete(self.id, &measured(&received), now).await?;
-        self.done = true;
-        Ok(attachment)
+        let measured = measured(&received);
+        match attachments.complete(self.id, &measured, now).await {
+            Ok(attachment) => {
+                self.done = true;
+                Ok(attachment)
+            }
+            // it took so long that it was cleaned up meanwhile, and nobody would find these bytes
+            Err(error @ Error::NotFound(_)) => {
+                self.done = true;
+                self.context.blobs.delete(self.id).await?;
+                Err(error.into())
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -422,7 +436,9 @@ async fn clean_alone(context: &Context, holder: &str, stop: &CancellationToken) 
             context.blobs.delete(*id).await?;
         }
         cleaned += attachments.remove(&condemned).await?;
-        leases.acquire(LEASE, holder, LEASE_TTL, context.now()).await?;
+        leases
+            .acquire(LEASE, holder, LEASE_TTL, context.now())
+            .await?;
     }
     let swept = context.blobs.sweep(before).await?;
     if cleaned + swept > 0 {

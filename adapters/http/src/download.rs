@@ -182,8 +182,15 @@ fn disposition(attachment: &Attachment, variant: Variant, request: &HttpRequest)
         }
         _ => true,
     };
-    let asked = request.query_string().split('&').any(|pair| pair == "download=true");
-    let kind = if inline && !asked { "inline" } else { "attachment" };
+    let asked = request
+        .query_string()
+        .split('&')
+        .any(|pair| pair == "download=true");
+    let kind = if inline && !asked {
+        "inline"
+    } else {
+        "attachment"
+    };
     let plain: String = attachment
         .name
         .chars()

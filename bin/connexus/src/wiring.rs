@@ -108,13 +108,14 @@ fn blobs(config: &Config) -> anyhow::Result<Arc<dyn BlobStore>> {
 
 /// Receives files, and has them scanned where that is wanted.
 fn intake(config: &Config) -> anyhow::Result<Arc<dyn MediaIntake>> {
+    files::make_folder(&config.files.temporary_dir).context("files.temporary_dir")?;
     let files = &config.files;
-    crate::files::make_folder(&files.temporary_dir).context("files.temporary_dir")?;
     let spool = Spool::open(&files.temporary_dir).context("files.temporary_dir")?;
     let defaults = IntakeSettings::default();
     let allowed = files.allowed.iter().map(|name| {
-        MediaFormat::parse(name)
-            .with_context(|| format!("files.allowed = \"{name}\": is not a type that is known here"))
+        MediaFormat::parse(name).with_context(|| {
+            format!("files.allowed = \"{name}\": is not a type that is known here")
+        })
     });
     let settings = IntakeSettings {
         allowed: allowed.collect::<anyhow::Result<_>>()?,

@@ -45,7 +45,9 @@ pub async fn upload(
     let mut payload = payload.into_inner();
     let mut form = Multipart::from_request(&request, &mut payload)
         .await
-        .map_err(|error| Failure::malformed(format!("the body must be multipart/form-data: {error}")))?;
+        .map_err(|error| {
+            Failure::malformed(format!("the body must be multipart/form-data: {error}"))
+        })?;
     let mut conversation: Option<ConversationId> = None;
     let mut avatar = false;
     let mut files: Vec<Attachment> = Vec::new();
@@ -71,7 +73,10 @@ pub async fn upload(
             },
             (_, Some(file_name)) => {
                 if files.len() == FILES_MAX {
-                    return Err(Failure::invalid("file", format!("must be at most {FILES_MAX}")));
+                    return Err(Failure::invalid(
+                        "file",
+                        format!("must be at most {FILES_MAX}"),
+                    ));
                 }
                 let purpose = match (avatar, conversation) {
                     (true, _) => Purpose::Avatar,
@@ -256,11 +261,7 @@ pub async fn link(gateway: Data<Gateway>, actor: Authenticated, request: HttpReq
     params(("id" = uuid::Uuid, Path)),
     responses((status = 204, description = "It is gone"), NotFound)
 )]
-pub async fn discard(
-    gateway: Data<Gateway>,
-    actor: Authenticated,
-    request: HttpRequest,
-) -> Answer {
+pub async fn discard(gateway: Data<Gateway>, actor: Authenticated, request: HttpRequest) -> Answer {
     let id: AttachmentId = id(&request, "id", Entity::Attachment)?;
     gateway.app.files.discard(&actor.0, id).await?;
     Ok(done())

@@ -388,7 +388,6 @@ async fn nothing_is_left_of_what_is_gone() {
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
         if kill {
             app.kill();
-            app.ended().await;
         }
         drop(stream);
     }
