@@ -115,6 +115,9 @@ struct Change {
     #[garde(skip)]
     #[serde(default)]
     avatar: Option<String>,
+    #[garde(skip)]
+    #[serde(default)]
+    deleted: Option<bool>,
 }
 
 pub async fn update(call: Call) -> Answer {
@@ -122,7 +125,13 @@ pub async fn update(call: Call) -> Answer {
         name,
         description,
         avatar,
+        deleted,
     } = call.fields()?;
+    if deleted == Some(true) {
+        let id = conversation(&call)?;
+        call.app().conversations.delete(call.actor()?, id).await?;
+        return plainly("Conversation deleted successfully");
+    }
     let change = ConversationChange {
         name,
         description: description.map(Some),
@@ -215,6 +224,14 @@ pub async fn remove(call: Call) -> Answer {
         return plainly("You left the conversation");
     }
     whole(&call, id, "Participant removed successfully").await
+}
+
+/// Removes oneself; the client takes the answer for it.
+pub async fn leave(call: Call) -> Answer {
+    let (id, actor) = (conversation(&call)?, call.quiet_actor()?);
+    let me = actor.user_id;
+    call.app().members.remove(&actor, id, me).await?;
+    plainly("You left the conversation")
 }
 
 #[derive(Deserialize, Validate)]

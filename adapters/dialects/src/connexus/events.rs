@@ -135,12 +135,17 @@ fn appears(change: &PresenceChange) -> Told {
         ),
         (Presence::Connected(_), Presence::Connected(status)) => Told::to(
             to,
-            "user_status",
-            &json!({"userId": user, "status": status.as_str()}),
+            "user_status_updated",
+            &json!({
+                "userId": user,
+                "status": status.as_str(),
+                "lastSeen": maybe(change.last_seen_at),
+            }),
         ),
     }
 }
 
+/// What becomes of conversations, in the words of these front ends, which call those of several users groups.
 fn of_conversation(event: &Event, scene: &Scene, links: &Links) -> Option<Told> {
     let id = Id::from(event.conversation_id()?);
     Some(match event {
@@ -148,30 +153,45 @@ fn of_conversation(event: &Event, scene: &Scene, links: &Links) -> Option<Told> 
             Told::all("conversation_created", &json!({"conversationId": id}))
         }
         Event::ConversationUpdated(conversation) => Told::all(
-            "conversation_updated",
+            "group_info_updated",
             &json!({
                 "conversationId": id,
-                "name": conversation.name,
-                "description": conversation.description,
-                "avatar": links.picture(conversation.avatar_url.as_deref()),
+                "groupId": id,
+                "info": {
+                    "name": conversation.name,
+                    "description": conversation.description.as_deref().unwrap_or_default(),
+                    "avatar": links.picture(conversation.avatar_url.as_deref()).unwrap_or_default(),
+                },
             }),
         ),
-        Event::ConversationDeleted { .. } => {
-            Told::all("conversation_deleted", &json!({"conversationId": id}))
-        }
+        Event::ConversationDeleted { .. } => Told::all(
+            "group_deleted",
+            &json!({"conversationId": id, "groupId": id}),
+        ),
         Event::MemberJoined { member, .. } => Told::all(
-            "participant_added",
-            &json!({"conversationId": id, "user": shapes::sender(scene, member.user_id, links)}),
+            "user_joined_group",
+            &json!({
+                "conversationId": id,
+                "groupId": id,
+                "user": shapes::sender(scene, member.user_id, links),
+            }),
         ),
         Event::MemberLeft(member) => Told::all(
             "participant_removed",
-            &json!({"conversationId": id, "userId": Id::from(member.user_id)}),
-        ),
-        Event::MemberUpdated(member) => Told::all(
-            "participant_updated",
             &json!({
                 "conversationId": id,
+                "groupId": id,
                 "userId": Id::from(member.user_id),
+                "participantId": Id::from(member.user_id),
+            }),
+        ),
+        Event::MemberUpdated(member) => Told::all(
+            "participant_role_changed",
+            &json!({
+                "conversationId": id,
+                "groupId": id,
+                "userId": Id::from(member.user_id),
+                "participantId": Id::from(member.user_id),
                 "role": shapes::role(member.role),
             }),
         ),

@@ -1,8 +1,9 @@
 //! Messages and reactions.
 
-use connexus_application::Actor;
 use connexus_application::messages::SendMessage;
-use connexus_domain::{ConversationId, Entity, Limit, Message, MessageId, MessageKind};
+use connexus_application::{Actor, Connexus};
+use connexus_domain::{ConversationId, Entity, Error, Limit, Message, MessageId, MessageKind};
+use futures_util::future::try_join_all;
 use garde::Validate;
 use serde::Deserialize;
 use serde_json::Value;
@@ -32,15 +33,42 @@ pub async fn history(call: Call) -> Answer {
     let (app, actor) = (call.app(), call.actor()?);
     let skip = paging::skipped(page, limit);
     let page = paging::history(app, actor, id, skip, limit).await?;
-    let people = people::senders(app, actor, &page.messages).await?;
+    let quoted = quoted(app, actor, &page.messages).await?;
+    let all = [page.messages.as_slice(), &quoted].concat();
+    let people = people::senders(app, actor, &all).await?;
     let receipts = app.receipts.list(actor, id, None, Limit::of(Limit::MAX));
     let progress = Progress::of(receipts.await?.items);
     let shapes: Vec<Value> = page
         .messages
         .iter()
-        .map(|message| shapes::message(message, &people, &progress, call.links()))
+        .map(|message| {
+            let mut shape = shapes::message(message, &people, &progress, call.links());
+            let answered = quoted.iter().find(|m| message.reply_to == Some(m.id));
+            if let Some(answered) = answered {
+                shape["replyTo"] = shapes::quoted(answered, &people, call.links());
+            }
+            shape
+        })
         .collect();
     done(200, "Messages retrieved successfully", shapes)
+}
+
+/// The messages that these answer.
+async fn quoted(app: &Connexus, actor: &Actor, messages: &[Message]) -> Result<Vec<Message>> {
+    let mut ids: Vec<MessageId> = messages.iter().filter_map(|m| m.reply_to).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let found =
+        ids.into_iter().map(
+            async |id| match messages.iter().find(|message| message.id == id) {
+                Some(message) => Ok(Some(message.clone())),
+                None => match app.messages.get(actor, id).await {
+                    Err(Error::NotFound(_)) => Ok(None),
+                    found => found.map(Some),
+                },
+            },
+        );
+    Ok(try_join_all(found).await?.into_iter().flatten().collect())
 }
 
 /// A message as it comes in, over REST or a socket.

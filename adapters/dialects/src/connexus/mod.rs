@@ -53,6 +53,7 @@ impl Voice for Connexus {
             PUT "/api/chat/conversations/{id}" Signed General => conversations::update;
             PUT "/api/chat/conversations/{id}/read" Signed General => conversations::read;
             PUT "/api/chat/conversations/{id}/archive" Signed General => conversations::archive;
+            POST "/api/chat/conversations/{id}/leave" Signed General => conversations::leave;
             POST "/api/chat/conversations/{id}/participants" Signed General => conversations::add;
             PUT "/api/chat/conversations/{id}/participants/role" Signed General => conversations::set_role;
             DELETE "/api/chat/conversations/{id}/participants/{user}" Signed General => conversations::remove;
@@ -114,6 +115,7 @@ impl Voice for Connexus {
                 | "edit_message"
                 | "delete_message"
                 | "mark_message_read"
+                | "update_user_status"
         )
     }
 

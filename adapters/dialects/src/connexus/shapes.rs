@@ -174,6 +174,27 @@ fn in_seconds(millis: u64) -> f64 {
     millis as f64 / 1_000.0
 }
 
+/// A message as an answer to it shows it.
+pub fn quoted(message: &Message, people: &dyn People, links: &Links) -> Value {
+    json!({
+        "_id": Id::from(message.id),
+        "content": words(message),
+        "sender": sender(people, message.sender_id, links),
+        "type": message.kind.as_str(),
+        "isDeleted": message.deleted_at.is_some(),
+        "createdAt": Time(message.created_at),
+    })
+}
+
+/// What stands for a message in a preview.
+fn words(message: &Message) -> &str {
+    if message.is_live() {
+        message.body.as_deref().unwrap_or_default()
+    } else {
+        "This message was deleted"
+    }
+}
+
 /// Reactions, one entry for each user and emoji. When each was given is not kept: `timestamp` is null.
 pub fn reactions(message: &Message) -> Value {
     let one = |emoji: &str, user: &UserId| json!({"user": Id::from(*user), "emoji": emoji, "timestamp": null});
@@ -226,7 +247,7 @@ pub fn conversation(
     let last = summary.last_message.as_ref().map(|message| {
         json!({
             "_id": Id::from(message.id),
-            "content": message.body.as_deref().unwrap_or_default(),
+            "content": words(message),
             "sender": sender(scene, message.sender_id, links),
             "type": message.kind.as_str(),
             "timestamp": Time(message.created_at),

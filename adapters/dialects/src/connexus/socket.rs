@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use connexus_domain::{ConversationId, Entity, MessageId, Seq};
+use connexus_application::scene::Scene;
+use connexus_application::users::ProfileChange;
+use connexus_domain::{ConversationId, Entity, MessageId, Presence, Seq};
 use connexus_socketio::{Event, Later};
 use connexus_wire::fields;
 use connexus_wire::text::Id;
@@ -13,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::messages::{Edit, Outgoing, React};
 use super::shapes::{self, Progress};
+use super::users;
 use crate::ids;
 use crate::refused::{Refused, Result};
 use crate::socket::{Conn, reply};
@@ -66,12 +69,20 @@ async fn act(conn: &Conn, name: &str, payload: Value) -> Result<Value> {
     match name {
         "join_conversation" => {
             let id = conversation(&payload)?;
-            app.scenes.of(actor, id).await?;
+            let scene = app.scenes.of(actor, id).await?;
             let joined = json!({"conversationId": Id::from(id)});
             conn.emit("joined_conversation", &joined);
+            if !conn.has_joined(id) {
+                conn.join(id);
+                tell_who_is_here(conn, &scene);
+            }
             Ok(joined)
         }
-        "leave_conversation" => Ok(json!({"conversationId": Id::from(conversation(&payload)?)})),
+        "leave_conversation" => {
+            let left = json!({"conversationId": Id::from(conversation(&payload)?)});
+            conn.emit("left_conversation", &left);
+            Ok(left)
+        }
         "typing_start" | "typing_stop" => {
             let id = conversation(&payload)?;
             if name == "typing_start" {
@@ -112,9 +123,42 @@ async fn act(conn: &Conn, name: &str, payload: Value) -> Result<Value> {
             app.receipts.read(actor, id, seq).await?;
             Ok(json!({"conversationId": Id::from(id)}))
         }
+        "update_user_status" => {
+            let NewStatus { status } = read(payload)?;
+            let change = ProfileChange {
+                status: users::status(status.as_deref())?,
+                ..ProfileChange::default()
+            };
+            app.users.update(actor, change).await?;
+            Ok(Value::Null)
+        }
+        "ping" => {
+            conn.socket.emit("pong", &());
+            Ok(Value::Null)
+        }
         // other backends of this kind ignore what they do not know
         _ => Ok(Value::Null),
     }
+}
+
+/// Who of a conversation is here: one that was opened after the connection may be with users of whom
+/// `current_online_users` said nothing.
+fn tell_who_is_here(conn: &Conn, scene: &Scene) {
+    let others = scene.members.iter().filter(|id| **id != conn.actor.user_id);
+    for user in others.filter_map(|id| scene.user(*id)) {
+        let (presence, _) = conn.app().presence.shown(user);
+        if presence != Presence::Offline {
+            let here = json!({"userId": Id::from(user.id), "lastSeen": null});
+            conn.emit("user_online", &here);
+        }
+    }
+}
+
+#[derive(Deserialize, Validate)]
+struct NewStatus {
+    #[garde(skip)]
+    #[serde(default)]
+    status: Option<String>,
 }
 
 #[derive(Deserialize, Validate)]

@@ -60,19 +60,11 @@ pub async fn update(call: Call) -> Answer {
         bio,
         status,
     } = call.fields()?;
-    let status = match status.as_deref() {
-        // nobody can choose to be offline: that is having no connection
-        None | Some("offline") => None,
-        Some(word) => Some(
-            Status::parse(word)
-                .ok_or_else(|| Refused::field("status", "must be online, away, busy or offline"))?,
-        ),
-    };
     let change = ProfileChange {
         display_name: name,
         avatar_url: changed_picture(avatar),
         bio: bio.map(Some),
-        status,
+        status: self::status(status.as_deref())?,
         ..ProfileChange::default()
     };
     let profile = call.app().users.update(call.actor()?, change).await?;
@@ -81,6 +73,16 @@ pub async fn update(call: Call) -> Answer {
         "Profile updated successfully",
         own(&call, &profile).await?,
     )
+}
+
+/// The status of this name. Nobody can choose to be offline: that is having no connection.
+pub fn status(word: Option<&str>) -> Result<Option<Status>, Refused> {
+    match word {
+        None | Some("offline") => Ok(None),
+        Some(word) => Status::parse(word)
+            .map(Some)
+            .ok_or_else(|| Refused::field("status", "must be online, away, busy or offline")),
+    }
 }
 
 pub async fn get(call: Call) -> Answer {

@@ -33,11 +33,14 @@ async fn connexus_events_are_as_documented() {
     let mut bobs = bob.socket().await;
     l.expect(&mut anns, "user_online").await;
     let away = json!({"status": "away"});
-    bob.put("/connexus/api/users/me", away).await.expect(200);
-    l.expect(&mut anns, "user_status").await;
+    l.emit(&mut bobs, "update_user_status", away).await;
+    l.expect(&mut anns, "user_status_updated").await;
+    l.emit(&mut anns, "ping", Value::Null).await;
+    l.expect(&mut anns, "pong").await;
     l.emit(&mut anns, "join_conversation", id.clone()).await;
     l.expect(&mut anns, "joined_conversation").await;
     l.emit(&mut anns, "leave_conversation", here.clone()).await;
+    l.expect(&mut anns, "left_conversation").await;
     l.emit(&mut anns, "typing_start", here.clone()).await;
     l.expect(&mut bobs, "user_typing").await;
     l.emit(&mut anns, "typing_stop", here).await;
@@ -74,26 +77,24 @@ async fn connexus_events_are_as_documented() {
     l.expect(&mut bobs, "conversation_created").await;
     let path = format!("{chat}/conversations/{group}");
     ann.put(&path, json!({"name": "We"})).await.expect(200);
-    l.expect(&mut bobs, "conversation_updated").await;
+    l.expect(&mut bobs, "group_info_updated").await;
     let participants = format!("{path}/participants");
     ann.post(&participants, json!({"userId": cyn.id}))
         .await
         .expect(200);
-    l.expect(&mut bobs, "participant_added").await;
+    l.expect(&mut bobs, "user_joined_group").await;
     let role = json!({"userId": cyn.id, "role": "admin"});
     ann.put(&format!("{participants}/role"), role)
         .await
         .expect(200);
-    l.expect(&mut bobs, "participant_updated").await;
+    l.expect(&mut bobs, "participant_role_changed").await;
     ann.delete(&format!("{participants}/{}", cyn.id))
         .await
         .expect(200);
     l.expect(&mut bobs, "participant_removed").await;
-    // this dialect's clients do not delete conversations; others do
-    ann.delete(&format!("/v1/conversations/{group}"))
-        .await
-        .expect(204);
-    l.expect(&mut bobs, "conversation_deleted").await;
+    let gone = json!({"deleted": true});
+    ann.put(&path, gone).await.expect(200);
+    l.expect(&mut bobs, "group_deleted").await;
     bobs.disconnect().await;
     l.expect(&mut anns, "user_offline").await;
     l.has_seen_all_but(&[]);

@@ -103,6 +103,7 @@ async fn every_signed_route_wants_a_token() {
         ("PUT", "/api/chat/conversations/0"),
         ("PUT", "/api/chat/conversations/0/read"),
         ("PUT", "/api/chat/conversations/0/archive"),
+        ("POST", "/api/chat/conversations/0/leave"),
         ("POST", "/api/chat/conversations/0/participants"),
         ("PUT", "/api/chat/conversations/0/participants/role"),
         ("DELETE", "/api/chat/conversations/0/participants/0"),

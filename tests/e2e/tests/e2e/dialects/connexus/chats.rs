@@ -1,9 +1,10 @@
 //! Conversations and messages over REST.
 
 use connexus_e2e::{TestApp, nobody};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{direct, keys, people};
+use crate::dialects::Person;
 
 #[tokio::test]
 async fn conversations_are_opened_and_listed() {
@@ -62,7 +63,8 @@ async fn conversations_are_opened_and_listed() {
 async fn groups_change() {
     // PUT /api/chat/conversations/:id, POST /api/chat/conversations/:id/participants,
     // PUT /api/chat/conversations/:id/participants/role, DELETE /api/chat/conversations/:id/participants/:user,
-    // PUT /api/chat/conversations/:id/archive, PUT /api/chat/conversations/:id/read
+    // PUT /api/chat/conversations/:id/archive, PUT /api/chat/conversations/:id/read,
+    // POST /api/chat/conversations/:id/leave
     let app = TestApp::shared().await;
     let [ann, bob, cyn, dan] = people(&app, ["ann", "bob", "cyn", "dan"]).await;
     let body = json!({"name": "Us", "participants": [bob.id]});
@@ -101,6 +103,9 @@ async fn groups_change() {
     cyn.put(&format!("{path}/read"), json!({}))
         .await
         .expect(200);
+    let left = cyn.post(&format!("{path}/leave"), json!({})).await;
+    assert_eq!(left.expect(200)["success"], true);
+    cyn.get(&format!("{path}/messages")).await.expect(403);
 }
 
 #[tokio::test]
@@ -178,6 +183,42 @@ async fn messages_over_rest() {
     assert_eq!(deleted["messageId"], message["_id"]);
     let page = ann.get(&history).await.expect(200);
     assert_eq!(page["data"][0]["isDeleted"], true);
+}
+
+#[tokio::test]
+async fn a_history_shows_what_is_answered() {
+    let app = TestApp::shared().await;
+    let [ann, bob] = people(&app, ["ann", "bob"]).await;
+    let id = direct(&ann, &bob).await;
+    let path = "/connexus/api/chat/messages";
+    let body = json!({"conversationId": id, "content": "shall we?"});
+    let asked = ann.post(path, body).await.expect(201)["data"]["_id"].clone();
+    let body = json!({"conversationId": id, "content": "yes", "replyTo": asked});
+    let answer = bob.post(path, body).await.expect(201);
+    assert_eq!(answer["data"]["replyTo"], asked);
+    let history = format!("/connexus/api/chat/conversations/{id}/messages?limit=1");
+    let page = ann.get(&history).await.expect(200);
+    let quoted = &page["data"][0]["replyTo"];
+    assert_eq!(
+        (
+            &quoted["_id"],
+            &quoted["content"],
+            &quoted["sender"]["name"]
+        ),
+        (&asked, &json!("shall we?"), &json!(ann.name))
+    );
+    let delete = async |by: &Person, message: &Value| {
+        let path = format!("{path}/{}", message.as_str().unwrap());
+        by.delete(&path).await.expect(200);
+    };
+    let gone = "This message was deleted";
+    delete(&ann, &asked).await;
+    let page = ann.get(&history).await.expect(200);
+    assert_eq!(page["data"][0]["replyTo"]["content"], gone);
+    // a list of conversations shows its newest message even so
+    delete(&bob, &answer["data"]["_id"]).await;
+    let list = ann.get("/connexus/api/chat/conversations").await;
+    assert_eq!(list.expect(200)["data"][0]["lastMessage"]["content"], gone);
 }
 
 #[tokio::test]

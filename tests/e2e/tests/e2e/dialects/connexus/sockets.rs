@@ -226,15 +226,14 @@ async fn what_becomes_of_groups_is_told() {
     let path = format!("{path}/{}", id.as_str().unwrap());
     let body = json!({"name": "We", "description": "both", "avatar": "https://example.org/us.png"});
     ann.put(&path, body.clone()).await.expect(200);
-    let mut changed = body;
-    changed["conversationId"] = id.clone();
-    assert_eq!(bobs.expect("conversation_updated").await, changed);
+    let changed = json!({"conversationId": id, "groupId": id, "info": body});
+    assert_eq!(bobs.expect("group_info_updated").await, changed);
     let participants = format!("{path}/participants");
     let body = json!({"userId": cyn.id});
     ann.post(&participants, body).await.expect(200);
-    let added = bobs.expect("participant_added").await;
+    let added = bobs.expect("user_joined_group").await;
     assert_eq!(
-        (&added["conversationId"], &added["user"]["name"]),
+        (&added["groupId"], &added["user"]["name"]),
         (&id, &json!(cyn.name))
     );
     let mut cyns = cyn.socket().await;
@@ -242,22 +241,40 @@ async fn what_becomes_of_groups_is_told() {
     ann.put(&format!("{participants}/role"), body)
         .await
         .expect(200);
-    let promoted = json!({"conversationId": id, "userId": cyn.id, "role": "admin"});
+    let who =
+        json!({"conversationId": id, "groupId": id, "userId": cyn.id, "participantId": cyn.id});
+    let mut promoted = who.clone();
+    promoted["role"] = json!("admin");
     for socket in [&mut bobs, &mut cyns] {
-        assert_eq!(socket.expect("participant_updated").await, promoted);
+        assert_eq!(socket.expect("participant_role_changed").await, promoted);
     }
     ann.delete(&format!("{participants}/{}", cyn.id))
         .await
         .expect(200);
-    let removed = json!({"conversationId": id, "userId": cyn.id});
     for socket in [&mut bobs, &mut cyns] {
-        assert_eq!(socket.expect("participant_removed").await, removed);
+        assert_eq!(socket.expect("participant_removed").await, who);
     }
-    // this dialect's clients delete no conversations; others do
-    ann.delete(&format!("/v1/conversations/{}", id.as_str().unwrap()))
-        .await
-        .expect(204);
-    assert_eq!(bobs.expect("conversation_deleted").await, group);
+    // only the owner deletes a group
+    let gone = json!({"deleted": true});
+    bob.put(&path, gone.clone()).await.expect(403);
+    ann.put(&path, gone).await.expect(200);
+    let group = json!({"conversationId": id, "groupId": id});
+    assert_eq!(bobs.expect("group_deleted").await, group);
+}
+
+#[tokio::test]
+async fn who_is_here_is_told_of_a_conversation_that_is_new() {
+    let app = TestApp::shared().await;
+    let [ann, bob] = people(&app, ["ann", "bob"]).await;
+    let (mut anns, mut bobs) = (ann.socket().await, bob.socket().await);
+    // they have nothing in common yet
+    for socket in [&mut anns, &mut bobs] {
+        assert_eq!(socket.expect("current_online_users").await, json!([]));
+    }
+    let id = direct(&ann, &bob).await;
+    anns.emit("join_conversation", json!(id)).await;
+    let here = json!({"userId": bob.id, "lastSeen": null});
+    assert_eq!(anns.expect("user_online").await, here);
 }
 
 #[tokio::test]
@@ -267,13 +284,26 @@ async fn a_status_is_told_and_leaving_ends_nothing() {
     let id = direct(&ann, &bob).await;
     let (mut anns, mut bobs) = (ann.socket().await, bob.socket().await);
     bobs.expect("current_online_users").await;
+    // who changes the status while coming comes with it
+    anns.expect("user_online").await;
     bob.put("/connexus/api/users/me", json!({"status": "busy"}))
         .await
         .expect(200);
-    let told = anns.expect("user_status").await;
-    assert_eq!(told, json!({"userId": bob.id, "status": "busy"}));
+    let told = anns.expect("user_status_updated").await;
+    assert_eq!(
+        (&told["userId"], &told["status"]),
+        (&json!(bob.id), &json!("busy"))
+    );
+    bobs.emit("update_user_status", json!({"status": "away"}))
+        .await;
+    let told = anns.expect("user_status_updated").await;
+    assert_eq!(told["status"], "away");
+    bobs.emit("ping", Value::Null).await;
+    bobs.expect("pong").await;
     let done = bobs.call("leave_conversation", json!(id)).await;
     assert_eq!(done, [json!({"success": true, "conversationId": id})]);
+    let left = json!({"conversationId": id});
+    assert_eq!(bobs.expect("left_conversation").await, left);
     let body = json!({"conversationId": id, "content": "still there?"});
     ann.post("/connexus/api/chat/messages", body)
         .await
