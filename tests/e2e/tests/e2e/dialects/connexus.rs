@@ -1,6 +1,7 @@
 //! The dialect `connexus`.
 
 mod chats;
+mod files;
 mod sockets;
 
 use connexus_e2e::{TestApp, nobody, unique};
@@ -113,6 +114,8 @@ async fn every_signed_route_wants_a_token() {
         ("POST", "/api/chat/messages/reactions"),
         ("POST", "/api/chat/messages/reactions/remove"),
         ("DELETE", "/api/chat/messages/0"),
+        ("POST", "/api/chat/attachments"),
+        ("POST", "/api/users/me/avatar"),
     ];
     for (method, path) in routes {
         for (client, said) in [

@@ -1,5 +1,6 @@
 //! The dialect `direct`: its accounts here, its messages and its sockets beside.
 
+mod files;
 mod live;
 mod messages;
 mod presence;

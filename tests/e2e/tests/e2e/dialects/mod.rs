@@ -2,6 +2,7 @@
 
 mod connexus;
 mod direct;
+mod forms;
 mod mern;
 mod rooms;
 mod secured;

@@ -1,6 +1,7 @@
 //! The dialect `rooms`.
 
 mod connections;
+mod files;
 mod messages;
 mod sockets;
 
@@ -208,6 +209,11 @@ async fn every_signed_route_wants_a_token() {
         ("GET", "/api/users/search"),
         ("POST", "/api/users/status"),
         ("GET", "/api/users/0"),
+        ("POST", "/api/users/avatar"),
+        ("POST", "/api/files/upload"),
+        ("GET", "/api/files/media/general"),
+        ("GET", "/api/files/stats/general"),
+        ("DELETE", "/api/files/0"),
     ];
     for (method, path) in routes {
         for (client, said) in [

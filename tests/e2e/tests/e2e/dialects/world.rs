@@ -1,5 +1,7 @@
 //! One world: what is done in one dialect is told in all the others and in the native API, each in its words.
 
+mod acts;
+
 use connexus_e2e::{SioSocket, Socket, TestApp, User, connect_socketio, unique};
 use serde_json::{Value, json};
 
@@ -35,12 +37,12 @@ const ACTIONS: [Action; 6] = [
 fn word(dialect: &str, action: Action) -> Option<&'static str> {
     Some(match (dialect, action) {
         ("native", Action::Send) => "message.created",
-        ("native", Action::Type) => "typing",
+        ("native" | "mern", Action::Type) => "typing",
         ("native", Action::Edit) => "message.edited",
         ("native", Action::React) => "reaction.updated",
         ("native", Action::Read) => "receipt.updated",
         ("native", Action::Delete) => "message.deleted",
-        ("connexus" | "direct", Action::Send) => "new_message",
+        ("connexus" | "direct" | "secured", Action::Send) => "new_message",
         ("connexus", Action::Type) => "user_typing",
         ("connexus" | "direct", Action::Edit) => "message_edited",
         ("connexus", Action::React) => "reaction_updated",
@@ -53,10 +55,8 @@ fn word(dialect: &str, action: Action) -> Option<&'static str> {
         ("rooms", Action::Read) => "message-read-receipt",
         ("rooms", Action::Delete) => "message-deleted",
         ("mern", Action::Send) => "message recieved",
-        ("mern", Action::Type) => "typing",
         ("mern", Action::Read) => "message read",
         ("direct", Action::Type) => "typing_status",
-        ("secured", Action::Send) => "new_message",
         _ => return None,
     })
 }
@@ -139,133 +139,12 @@ impl Seat {
         }
     }
 
-    /// Does it, in the own dialect; `false` when it has no word for it. Answers the message's id for a send.
-    async fn act(&mut self, action: Action, place: &Place, message: &str) -> Option<String> {
-        let Place {
-            conversation, slug, ..
-        } = place;
-        let text = message;
+    /// Does it, in the own dialect; nothing when it has no word for it. Answers the message's id for a send.
+    async fn act(&mut self, action: Action, place: &Place, what: &str) -> Option<String> {
         match self {
-            Self::Native(_, socket) => {
-                let (op, body) = match action {
-                    Action::Send => (
-                        "message.send",
-                        json!({"conversation_id": conversation, "body": text}),
-                    ),
-                    Action::Type => ("typing.start", json!({"conversation_id": conversation})),
-                    Action::Edit => (
-                        "message.edit",
-                        json!({"message_id": message, "body": format!("edited {message}")}),
-                    ),
-                    Action::React => (
-                        "reaction.add",
-                        json!({"message_id": message, "emoji": "👍"}),
-                    ),
-                    Action::Read => (
-                        "conversation.read",
-                        json!({"conversation_id": conversation, "message_id": message}),
-                    ),
-                    Action::Delete => ("message.delete", json!({"message_id": message})),
-                };
-                let answer = socket.ok(op, body).await;
-                Some(answer["id"].as_str().unwrap_or_default().to_owned())
-            }
+            Self::Native(_, socket) => Some(acts::native(socket, action, place, what).await),
             Self::Dialect(person, socket) => {
-                let edited = format!("edited {message}");
-                let chat = json!({"conversationId": conversation});
-                match (person.dialect, action) {
-                    ("connexus", Action::Send) => {
-                        let body = json!({"conversationId": conversation, "content": text});
-                        socket.emit("send_message", body).await;
-                        let sent = socket.expect("message_sent").await;
-                        return Some(id_of(&sent["message"]));
-                    }
-                    ("connexus", Action::Type) => socket.emit("typing_start", chat).await,
-                    ("connexus", Action::Edit) => {
-                        let body = json!({"messageId": message, "newContent": edited});
-                        socket.emit("edit_message", body).await;
-                    }
-                    ("connexus", Action::React) => {
-                        let body = json!({"messageId": message, "emoji": "👍"});
-                        socket.emit("add_reaction", body).await;
-                    }
-                    ("connexus", Action::Read) => {
-                        let body = json!({"messageIds": [message], "conversationId": conversation});
-                        socket.emit("mark_message_read", body).await;
-                    }
-                    ("connexus", Action::Delete) => {
-                        socket
-                            .emit("delete_message", json!({"messageId": message}))
-                            .await;
-                    }
-                    ("rooms", Action::Send) => {
-                        let body = json!({"content": text, "room": slug});
-                        socket.emit("send-message", body).await;
-                        let sent = socket.expect("message-sent").await;
-                        return Some(sent["messageId"].as_str().unwrap().to_owned());
-                    }
-                    ("rooms", Action::Type) => {
-                        socket.emit("typing-start", json!({"room": slug})).await;
-                    }
-                    ("rooms", Action::Edit) => {
-                        let path = person.path(&format!("/api/messages/{message}"));
-                        person
-                            .put(&path, json!({"content": edited}))
-                            .await
-                            .expect(200);
-                    }
-                    ("rooms", Action::React) => {
-                        let path = person.path(&format!("/api/messages/{message}/react"));
-                        person.post(&path, json!({"emoji": "👍"})).await.expect(200);
-                    }
-                    ("rooms", Action::Read) => {
-                        let body = json!({"messageId": message, "room": slug});
-                        socket.emit("message-read", body).await;
-                    }
-                    ("rooms" | "direct", Action::Delete) => {
-                        let path = person.path(&format!("/api/messages/{message}"));
-                        person.delete(&path).await.expect(200);
-                    }
-                    ("mern", Action::Send) => {
-                        let body = json!({"content": text, "chatId": conversation});
-                        let sent = person.post("/mern/api/message", body).await.expect(200);
-                        return Some(id_of(&sent));
-                    }
-                    ("mern", Action::Type) => socket.emit("typing", json!(conversation)).await,
-                    ("mern", Action::Read) => {
-                        let body = json!({"chatId": conversation, "messageId": message});
-                        socket.emit("message read", body).await;
-                    }
-                    ("direct", Action::Send) => {
-                        let body = json!({"chatId": conversation, "content": text});
-                        socket.emit("send_message", body).await;
-                        let sent = socket.expect("message_sent").await;
-                        return Some(sent["messageId"].as_str().unwrap().to_owned());
-                    }
-                    ("direct", Action::Type) => {
-                        let body = json!({"chatId": conversation, "isTyping": true});
-                        socket.emit("typing", body).await;
-                    }
-                    ("direct", Action::Edit) => {
-                        let path = person.path(&format!("/api/messages/{message}"));
-                        person
-                            .put(&path, json!({"content": edited}))
-                            .await
-                            .expect(200);
-                    }
-                    ("direct", Action::Read) => {
-                        let body = json!({"messageId": message, "chatId": conversation});
-                        socket.emit("read_receipt", body).await;
-                    }
-                    ("secured", Action::Send) => {
-                        let body = json!({"receiverId": place.peer, "message": text});
-                        let path = "/secured/api/v1/messages";
-                        let sent = person.post(path, body).await.expect(201);
-                        return Some(id_of(&sent["data"]["message"]));
-                    }
-                    _ => return None,
-                }
-                Some(String::new())
+                acts::dialect(person, socket, action, place, what).await
             }
         }
     }
@@ -291,10 +170,6 @@ impl Seat {
 
 fn mentions(args: &[Value], what: &str) -> bool {
     args.iter().any(|arg| arg.to_string().contains(what))
-}
-
-fn id_of(message: &Value) -> String {
-    message["_id"].as_str().unwrap().to_owned()
 }
 
 /// Where it happens.
@@ -351,8 +226,8 @@ async fn everybody_sees_what_anybody_does() {
             if seats[actor].act(action, &place, target).await.is_none() {
                 continue;
             }
-            for observer in 0..seats.len() {
-                let dialect = seats[observer].dialect();
+            for (observer, seat) in seats.iter_mut().enumerate() {
+                let dialect = seat.dialect();
                 let Some(name) = word(dialect, action).filter(|_| observer != actor) else {
                     continue;
                 };
@@ -369,7 +244,7 @@ async fn everybody_sees_what_anybody_does() {
                     Action::Type | Action::Read => author.clone(),
                     _ => message.clone(),
                 };
-                seats[observer].hears(name, &what).await;
+                seat.hears(name, &what).await;
             }
         }
     }
