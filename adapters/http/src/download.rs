@@ -111,11 +111,13 @@ fn head(answer: &mut HttpResponseBuilder, length: u64) -> HttpResponse {
 
 /// The content's hash names each version of each variant.
 fn etag(attachment: &Attachment, variant: Variant) -> String {
-    let hash: String = attachment.sha256.0[..16]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("\"{hash}-{}\"", variant.as_str())
+    let mut head = [0_u8; 16];
+    head.copy_from_slice(&attachment.sha256.0[..16]);
+    format!(
+        "\"{:032x}-{}\"",
+        u128::from_be_bytes(head),
+        variant.as_str()
+    )
 }
 
 /// Whether the client has this version already (RFC 9110, 13.1.2).

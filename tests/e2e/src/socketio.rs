@@ -54,13 +54,11 @@ pub async fn connect_socketio(address: &str, path: &str, auth: Value) -> Result<
     };
     socket.send(&connect).await;
     let answer = socket.packet().await.expect("an answer to CONNECT");
-    match answer.strip_prefix("44") {
-        Some(error) => Err(serde_json::from_str(error).unwrap()),
-        None => {
-            assert!(answer.starts_with("40"), "{answer}");
-            Ok(socket)
-        }
+    if let Some(error) = answer.strip_prefix("44") {
+        return Err(serde_json::from_str(error).unwrap());
     }
+    assert!(answer.starts_with("40"), "{answer}");
+    Ok(socket)
 }
 
 impl SioSocket {

@@ -112,9 +112,10 @@ async fn in_time<T>(
     patience: std::time::Duration,
     work: impl Future<Output = T>,
 ) -> Result<T, Failure> {
-    tokio::time::timeout(patience, work)
-        .await
-        .map_err(|_| Failure::malformed("the body stopped coming"))
+    match tokio::time::timeout(patience, work).await {
+        Ok(done) => Ok(done),
+        Err(_) => Err(Failure::malformed("the body stopped coming")),
+    }
 }
 
 fn malformed(error: &MultipartError) -> Failure {
@@ -130,7 +131,10 @@ async fn text(mut field: Field, patience: std::time::Duration) -> Result<String,
             return Err(Failure::malformed("a field is too long"));
         }
     }
-    String::from_utf8(bytes).map_err(|_| Failure::malformed("a field is not UTF-8"))
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(text),
+        Err(_) => Err(Failure::malformed("a field is not UTF-8")),
+    }
 }
 
 /// One file, chunk by chunk.
