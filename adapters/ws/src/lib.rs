@@ -10,7 +10,8 @@ mod frame;
 mod handshake;
 mod operations;
 mod outbox;
-mod request;
+#[doc(hidden)] // for benches
+pub mod request;
 mod socket;
 
 use std::cell::RefCell;

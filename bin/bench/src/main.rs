@@ -1,121 +1,77 @@
-//! The load client: measures durable sends and deliveries of a running Connexus, and checks that nothing
-//! was lost, doubled or out of order while it did.
+//! The load client: measures a running Connexus, and checks that nothing was lost, doubled, misrouted or
+//! out of order while it did.
 
-mod client;
+mod api;
+mod check;
+mod connect;
+mod figures;
+mod place;
+mod process;
+mod progress;
+mod protocol;
 mod report;
-mod room;
+mod run;
 mod server;
 mod storage;
+mod tag;
+mod talk;
+mod target;
+mod users;
 
-use std::path::PathBuf;
-use std::time::Duration;
-
-use anyhow::bail;
 use clap::{Parser, Subcommand};
 
-use crate::report::Report;
-use crate::room::Load;
-use crate::server::Server;
-
-/// Measures durable sends and deliveries per second.
+/// Measures a Connexus deployment: one that is named with `--url`, or one that is started for it.
+///
+/// A run in which a message was lost, doubled, misrouted, out of its sender's order, or not seen in the same
+/// order by everybody in the room, fails. Client and server share the machine when both are on it: give
+/// each its own cores (`taskset`) for figures that mean something.
 #[derive(Parser)]
-#[command(name = "connexus-bench", args_conflicts_with_subcommands = true)]
+#[command(name = "connexus-bench", version)]
 struct Args {
+    /// Threads of the client; 0 = one for each core.
+    #[arg(long, global = true, default_value_t = 0)]
+    threads: usize,
     #[command(subcommand)]
-    command: Option<Command>,
-    /// A running server, such as http://127.0.0.1:5000; without it one is started on an empty database.
-    #[arg(long)]
-    url: Option<String>,
-    /// Allow a server that is not on this machine.
-    #[arg(long)]
-    remote: bool,
-    /// The program to start.
-    #[arg(long, env = "CONNEXUS_BIN")]
-    bin: Option<PathBuf>,
-    /// Where the started server stores; an empty SQLite file when absent.
-    #[arg(long)]
-    storage_url: Option<String>,
-    /// Members of the group, all of them connected; several are measured one after the other.
-    #[arg(long, value_delimiter = ',', default_value = "1,10,1000")]
-    members: Vec<usize>,
-    /// Messages under way at the same time, over all senders.
-    #[arg(long, value_delimiter = ',', default_value = "1,64")]
-    in_flight: Vec<usize>,
-    /// How long each is measured, in seconds; a second of warming up comes before.
-    #[arg(long, default_value_t = 5)]
-    seconds: u64,
-    /// Length of each message, in bytes.
-    #[arg(long, default_value_t = 128)]
-    payload: usize,
-    /// Write the results to a file as JSON, too.
-    #[arg(long)]
-    json: Option<PathBuf>,
+    command: Command,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Compare durable sends on each backend with plain writes to it.
+    /// Open authenticated connections and hold them: connections/s, memory of each
+    Connect(connect::Args),
+    /// One room: deliveries/s, or latency at a given rate
+    Fanout(talk::Fanout),
+    /// Rooms with typing and read marks
+    Chat(talk::Chat),
+    /// Durable sends/s over direct conversations
+    Sends(talk::Sends),
+    /// Compare durable sends on each backend with plain writes to it
     Storage(storage::Args),
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    if let Some(Command::Storage(args)) = &args.command {
-        return storage::run(args).await;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if args.threads > 0 {
+        runtime.worker_threads(args.threads);
     }
-    let server = match &args.url {
-        Some(url) => {
-            if !args.remote
-                && !["127.0.0.1", "localhost", "[::1]"]
-                    .iter()
-                    .any(|own| host_of(url) == *own)
-            {
-                bail!("{url} is not this machine: --remote says that you mean it");
-            }
-            Server::running(url)
+    runtime.enable_all().build()?.block_on(async {
+        match &args.command {
+            Command::Connect(args) => connect::run(args).await,
+            Command::Fanout(args) => talk::fanout(args).await,
+            Command::Chat(args) => talk::chat(args).await,
+            Command::Sends(args) => talk::sends(args).await,
+            Command::Storage(args) => storage::run(args).await,
         }
-        None => Server::start(args.bin.as_deref(), args.storage_url.as_deref()).await?,
-    };
-    let mut report = Report::new(server.storage());
-    for members in &args.members {
-        for in_flight in &args.in_flight {
-            let load = Load {
-                members: (*members).max(1),
-                in_flight: (*in_flight).max(1),
-                warm_up: Duration::from_secs(1),
-                duration: Duration::from_secs(args.seconds.max(1)),
-                payload: args.payload.clamp(1, 8_000),
-            };
-            eprintln!("{} members, {} in flight …", load.members, load.in_flight);
-            report.add(&load, room::measure(server.url(), &load).await?);
-        }
-    }
-    server.stop().await;
-    report.print();
-    if let Some(path) = &args.json {
-        report.write(path)?;
-    }
-    report.check()
-}
-
-fn host_of(url: &str) -> &str {
-    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let host = host.split('/').next().unwrap_or(host);
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.chars().all(|c| c.is_ascii_digit()) => name,
-        _ => host,
-    }
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::host_of;
+    use clap::CommandFactory as _;
 
     #[test]
-    fn hosts() {
-        assert_eq!(host_of("http://127.0.0.1:5000/x"), "127.0.0.1");
-        assert_eq!(host_of("http://[::1]:5000"), "[::1]");
-        assert_eq!(host_of("http://chat.example.org"), "chat.example.org");
+    fn the_command_line_is_sound() {
+        super::Args::command().debug_assert();
     }
 }

@@ -1,4 +1,4 @@
-//! The server under load: one that runs already, or one that is started for the measurement.
+//! A server that is started for a measurement.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -11,38 +11,26 @@ use tokio::process::{Child, Command};
 
 pub struct Server {
     url: String,
-    storage: String,
-    started: Option<(Child, TempDir)>,
+    child: Child,
+    /// Its working directory.
+    _folder: TempDir,
 }
 
 impl Server {
-    pub fn running(url: &str) -> Self {
-        Self {
-            url: url.trim_end_matches('/').to_owned(),
-            storage: "as configured".to_owned(),
-            started: None,
-        }
-    }
-
     /// Starts a server with its defaults for everything that is measured. Limits are off, since all load
     /// comes from one address; password hashes are cheap, since logins are not what is measured.
-    pub async fn start(bin: Option<&Path>, storage_url: Option<&str>) -> anyhow::Result<Self> {
-        let bin = bin
-            .context("--bin or CONNEXUS_BIN must name the program (`cargo xtask bench` does it)")?;
+    pub async fn start(bin: &Path, storage: &str) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let storage = storage_url.map_or_else(
-            || format!("sqlite:{}", folder.path().join("bench.db").display()),
-            str::to_owned,
-        );
         let child = Command::new(bin)
             .current_dir(folder.path())
             .env("CONNEXUS__SERVER__BIND", format!("127.0.0.1:{port}"))
-            .env("CONNEXUS__STORAGE__URL", &storage)
+            .env("CONNEXUS__STORAGE__URL", storage)
             .env("CONNEXUS__LIMITS__PROFILE", "off")
             .env("CONNEXUS__WS__FRAMES_PER_SECOND", "1000000")
             .env("CONNEXUS__WS__BYTES_PER_SECOND", "1073741824")
             .env("CONNEXUS__WS__MAX_IN_FLIGHT", "10000")
+            .env("CONNEXUS__SOCKETIO__MAX_SESSIONS", "1000000")
             .env("CONNEXUS__AUTH__ARGON2_MEMORY_KIB", "8")
             .env("CONNEXUS__AUTH__ARGON2_ITERATIONS", "1")
             .env("CONNEXUS__LOG__LEVEL", "warn")
@@ -50,12 +38,10 @@ impl Server {
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("starting {}", bin.display()))?;
-        let url = format!("http://127.0.0.1:{port}");
-        let backend = storage.split(':').next().unwrap_or_default().to_owned();
         let mut server = Self {
-            url,
-            storage: backend,
-            started: Some((child, folder)),
+            url: format!("http://127.0.0.1:{port}"),
+            child,
+            _folder: folder,
         };
         server.wait_until_ready().await?;
         Ok(server)
@@ -71,9 +57,7 @@ impl Server {
             if answer.is_ok_and(|answer| answer.status().is_success()) {
                 return Ok(());
             }
-            if let Some((child, _)) = &mut self.started
-                && let Some(status) = child.try_wait()?
-            {
+            if let Some(status) = self.child.try_wait()? {
                 bail!("the server ended: {status}");
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -85,14 +69,13 @@ impl Server {
         &self.url
     }
 
-    pub fn storage(&self) -> &str {
-        &self.storage
+    /// `None` when it has ended.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
     }
 
-    pub async fn stop(self) {
-        if let Some((mut child, _folder)) = self.started {
-            // what it stored is thrown away with its folder
-            drop(child.kill().await);
-        }
+    pub async fn stop(mut self) {
+        // nobody wants what it stored
+        drop(self.child.kill().await);
     }
 }

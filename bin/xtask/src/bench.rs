@@ -3,61 +3,149 @@
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 
 use crate::services::{Service, Session};
 use crate::workspace::{Workspace, cargo};
 
 #[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
     #[command(subcommand)]
-    what: Option<What>,
-    /// Handed to the load client: `cargo xtask bench -- --help` shows what there is
-    #[arg(last = true)]
-    client: Vec<String>,
+    what: What,
 }
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Compare durable sends on each backend with plain writes to it, on servers that wait for the disk
-    Storage {
-        /// Handed to the load client: `cargo xtask bench storage -- --help` shows what there is
+    /// Open authenticated connections and hold them: connections/s, memory of each
+    Connect(Workload),
+    /// One room: deliveries/s, or latency at a given rate
+    Fanout(Workload),
+    /// Rooms with typing and read marks
+    Chat(Workload),
+    /// Durable sends/s over direct conversations
+    Sends(Workload),
+    /// Compare durable sends on each backend with plain writes to it
+    Storage(Comparison),
+    /// The micro-benchmarks of all crates
+    Micro {
+        /// Only those whose name has this in it
+        filter: Option<String>,
+        /// Handed to each benchmark: `cargo xtask bench micro -- --help` shows what there is
         #[arg(last = true)]
-        client: Vec<String>,
+        divan: Vec<String>,
     },
 }
 
+#[derive(Debug, clap::Args)]
+struct Workload {
+    /// What the server stores in, on a disk that it waits for
+    #[arg(long, value_enum, default_value = "sqlite")]
+    backend: Backend,
+    /// Handed to the load client: `cargo xtask bench fanout -- --help` shows what there is
+    #[arg(last = true)]
+    client: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Comparison {
+    /// Handed to the load client: `cargo xtask bench storage -- --help` shows what there is
+    #[arg(last = true)]
+    client: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Backend {
+    Sqlite,
+    Postgres,
+    Mongodb,
+}
+
+impl Backend {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+            Self::Mongodb => "mongodb",
+        }
+    }
+
+    /// The server that it takes.
+    fn service(self) -> Option<Service> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some(Service::Postgres),
+            Self::Mongodb => Some(Service::Mongodb),
+        }
+    }
+}
+
+/// Packages with benchmarks of their own.
+const MICRO: [&str; 4] = [
+    "connexus-domain",
+    "connexus-application",
+    "connexus-ws",
+    "connexus-socketio",
+];
+
 pub fn run(args: &Args) -> Result<()> {
+    match &args.what {
+        What::Connect(workload) => measure("connect", workload),
+        What::Fanout(workload) => measure("fanout", workload),
+        What::Chat(workload) => measure("chat", workload),
+        What::Sends(workload) => measure("sends", workload),
+        What::Storage(comparison) => {
+            let services = [Service::Postgres, Service::Mongodb];
+            load("storage", &[], &services, &comparison.client)
+        }
+        What::Micro { filter, divan } => micro(filter.as_deref(), divan),
+    }
+}
+
+fn measure(name: &str, workload: &Workload) -> Result<()> {
+    let services: Vec<Service> = workload.backend.service().into_iter().collect();
+    let backend = ["--backend", workload.backend.name()];
+    load(name, &backend, &services, &workload.client)
+}
+
+/// Builds server and client, starts the databases, and lets the client do the rest.
+fn load(name: &str, options: &[&str], services: &[Service], client: &[String]) -> Result<()> {
     let workspace = Workspace::load()?;
     let built = cargo()
-        .args(["build", "--release", "--workspace", "--locked"])
+        .args(["build", "--release", "--locked"])
+        .args(["--package", "connexus", "--package", "connexus-bench"])
         .status()
         .context("cargo build")?;
     ensure!(built.success(), "the release build failed");
     let programs = workspace.target_directory.join("release");
-    let mut command = Command::new(programs.join("connexus-bench"));
-    command.env("CONNEXUS_BIN", programs.join("connexus"));
     // what it starts is stopped when it is dropped, so also when the measurement fails
-    let mut _session = None;
-    match &args.what {
-        None => {
-            command.args(&args.client);
-        }
-        Some(What::Storage { client }) => {
-            let services = [Service::Postgres, Service::Mongodb];
-            let session = Session::begin(&workspace, &services, true)?;
-            command
-                .envs(session.variables.iter().map(|(name, value)| (name, value)))
-                .arg("storage")
-                // beside the servers' data, so that all write to the same disk
-                .arg("--folder")
-                .arg(workspace.target_directory.join("services/bench"))
-                .args(client);
-            _session = Some(session);
-        }
-    }
-    let measured = command.status().context("connexus-bench")?;
+    let session = Session::begin(&workspace, services, true)?;
+    let measured = Command::new(programs.join("connexus-bench"))
+        .env("CONNEXUS_BIN", programs.join("connexus"))
+        .envs(session.variables.iter().map(|(name, value)| (name, value)))
+        .arg(name)
+        .args(options)
+        // beside the servers' data, so that all write to the same disk
+        .arg("--folder")
+        .arg(workspace.target_directory.join("services/bench"))
+        .args(client)
+        .status()
+        .context("connexus-bench")?;
     ensure!(measured.success(), "the measurement failed");
+    Ok(())
+}
+
+fn micro(filter: Option<&str>, divan: &[String]) -> Result<()> {
+    let mut command = cargo();
+    command.args(["bench", "--locked", "--benches"]);
+    for package in MICRO {
+        command.args(["--package", package]);
+    }
+    let measured = command
+        .arg("--")
+        .args(filter)
+        .args(divan)
+        .status()
+        .context("cargo bench")?;
+    ensure!(measured.success(), "the benchmarks failed");
     Ok(())
 }

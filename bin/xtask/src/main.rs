@@ -28,7 +28,7 @@ enum Command {
     Clients,
     /// Check the direction of dependencies and what compilers do not look at
     Tidy,
-    /// Measure durable sends and deliveries of an optimised build
+    /// Measure an optimised build: a whole server under load, or small parts of it
     Bench(bench::Args),
 }
 

@@ -63,5 +63,5 @@ where
     while let Some(ended) = tasks.join_next().await {
         ended.context("a client ended early")??;
     }
-    Ok(crate::report::rate(done, seconds))
+    Ok(crate::figures::rate(done, seconds))
 }

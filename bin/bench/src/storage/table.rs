@@ -2,12 +2,10 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, ensure};
-use hdrhistogram::Histogram;
+use anyhow::ensure;
 use serde_json::{Value, json};
 
-use crate::report::{millis, rate};
-use crate::room::Figures;
+use crate::figures::{Figures, Times, millis, rate};
 
 #[derive(Default)]
 pub struct Table {
@@ -18,7 +16,7 @@ pub struct Row {
     storage: String,
     in_flight: usize,
     sends_per_s: f64,
-    acknowledged: Histogram<u64>,
+    acknowledged: Times,
     plain_clients: usize,
     plain_per_s: f64,
 }
@@ -27,25 +25,18 @@ impl Row {
     pub fn new(
         storage: &str,
         in_flight: usize,
-        rooms: &[Figures],
+        figures: Figures,
         plain_clients: usize,
         plain_per_s: f64,
-    ) -> anyhow::Result<Self> {
-        let mut acknowledged = Histogram::new(3)?;
-        for room in rooms {
-            acknowledged.add(&room.acknowledged)?;
-        }
-        Ok(Self {
+    ) -> Self {
+        Self {
             storage: storage.to_owned(),
             in_flight,
-            sends_per_s: rooms
-                .iter()
-                .map(|room| rate(room.sends, room.seconds))
-                .sum(),
-            acknowledged,
+            sends_per_s: rate(figures.sends, figures.seconds),
+            acknowledged: figures.acknowledged,
             plain_clients,
             plain_per_s,
-        })
+        }
     }
 
     fn ratio(&self) -> f64 {
@@ -93,8 +84,7 @@ impl Table {
 
     pub fn write(&self, path: &Path) -> anyhow::Result<()> {
         let rows: Vec<Value> = self.rows.iter().map(Row::json).collect();
-        let text = serde_json::to_string_pretty(&json!({ "results": rows }))?;
-        std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))
+        crate::report::write(path, &json!({ "results": rows }))
     }
 
     /// A measurement in which nothing happened says nothing.

@@ -1,0 +1,105 @@
+//! Messages that are given numbers, and forgotten.
+
+use std::sync::atomic::Ordering;
+
+use async_trait::async_trait;
+use connexus_domain::message::{AppendOutcome, Appended, Changed};
+use connexus_domain::ports::{HistoryRange, MessageRepository, MessageSearch, Snapshot};
+use connexus_domain::{
+    ChangePage, ConversationId, Emoji, Limit, Message, MessageBody, MessageId, NewMessage, Page,
+    Result, Rev, Seq, Timestamp, UserId,
+};
+
+use super::{Fake, unused};
+
+#[async_trait]
+impl MessageRepository for Fake {
+    async fn append(&self, batch: &[NewMessage]) -> Result<Vec<Result<AppendOutcome>>> {
+        if let Some(commit) = self.commit {
+            tokio::time::sleep(commit).await;
+        }
+        Ok(batch
+            .iter()
+            .map(|new| {
+                let number = self.appended.fetch_add(1, Ordering::Relaxed) + 1;
+                Ok(AppendOutcome::Appended(Appended {
+                    seq: number,
+                    rev: number,
+                    created_at: new.at,
+                    attachments: Vec::new(),
+                }))
+            })
+            .collect())
+    }
+
+    async fn edit(
+        &self,
+        _id: MessageId,
+        _by: UserId,
+        _body: &MessageBody,
+        _now: Timestamp,
+    ) -> Result<Changed> {
+        unused()
+    }
+
+    async fn delete(&self, _id: MessageId, _by: UserId, _now: Timestamp) -> Result<Changed> {
+        unused()
+    }
+
+    async fn add_reaction(
+        &self,
+        _id: MessageId,
+        _by: UserId,
+        _emoji: &Emoji,
+        _now: Timestamp,
+    ) -> Result<Changed> {
+        unused()
+    }
+
+    async fn remove_reaction(
+        &self,
+        _id: MessageId,
+        _by: UserId,
+        _emoji: &Emoji,
+    ) -> Result<Changed> {
+        unused()
+    }
+
+    async fn get(&self, _id: MessageId) -> Result<Option<Message>> {
+        unused()
+    }
+
+    async fn history(
+        &self,
+        _conversation_id: ConversationId,
+        _range: HistoryRange,
+        _limit: Limit,
+    ) -> Result<Vec<Message>> {
+        unused()
+    }
+
+    async fn changes_since(
+        &self,
+        _conversation_id: ConversationId,
+        _rev: Rev,
+        _limit: Limit,
+    ) -> Result<Option<ChangePage>> {
+        unused()
+    }
+
+    async fn snapshot(
+        &self,
+        _conversation_id: ConversationId,
+        _limit: Limit,
+    ) -> Result<Option<Snapshot>> {
+        unused()
+    }
+
+    async fn thread(&self, _root: MessageId, _after: Seq, _limit: Limit) -> Result<Vec<Message>> {
+        unused()
+    }
+
+    async fn search(&self, _search: &MessageSearch) -> Result<Page<Message, MessageId>> {
+        unused()
+    }
+}
