@@ -67,9 +67,8 @@ pub fn file_of(address: &str) -> Option<AttachmentId> {
 
 /// What a picture is to be changed to: front ends send a whole profile back, and the address in it that
 /// expires is no change, whoever made it.
-pub fn changed_picture(address: Option<String>) -> Option<Option<String>> {
-    let address = address.filter(|address| file_of(address).is_none())?;
-    Some(Some(address))
+pub fn changed_picture(address: Option<String>) -> Option<String> {
+    address.filter(|address| file_of(address).is_none())
 }
 
 #[cfg(test)]
@@ -90,7 +89,7 @@ mod tests {
         }
         for address in ["", "/x.png", "https://a.example/v1/attachments/x", "/v1/"] {
             assert_eq!(file_of(address), None, "{address}");
-            let same = Some(Some(address.to_owned()));
+            let same = Some(address.to_owned());
             assert_eq!(changed_picture(Some(address.to_owned())), same);
         }
         assert_eq!(changed_picture(None), None);

@@ -87,7 +87,8 @@ pub async fn create_group(call: Call) -> Answer {
     let input = CreateGroup {
         name,
         description,
-        avatar_url: avatar,
+        // a group's own picture cannot be another's
+        avatar_url: links::changed_picture(avatar),
         member_ids: users(&participants)?,
     };
     let made = call
@@ -135,7 +136,7 @@ pub async fn update(call: Call) -> Answer {
     let change = ConversationChange {
         name,
         description: description.map(Some),
-        avatar_url: links::changed_picture(avatar),
+        avatar_url: links::changed_picture(avatar).map(Some),
     };
     let id = conversation(&call)?;
     let conversations = &call.app().conversations;

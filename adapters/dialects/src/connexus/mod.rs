@@ -86,7 +86,8 @@ impl Voice for Connexus {
         let mut body = json!({"success": false, "message": plain.message});
         if !plain.fields.is_empty() {
             let wrong = plain.fields.iter().map(|field| {
-                json!({"field": field.field, "message": format!("{} {}", field.field, field.reason)})
+                let name = wire_name(&field.field);
+                json!({"field": name, "message": format!("{name} {}", field.reason)})
             });
             body["errors"] = wrong.collect();
         }
@@ -144,6 +145,14 @@ impl Voice for Connexus {
 
     fn heard(&self, conn: Rc<Conn>, event: Event) -> LocalBoxFuture<'static, Later> {
         Box::pin(socket::heard(conn, event))
+    }
+}
+
+/// The name in this dialect of a field that a use-case refused.
+fn wire_name(field: &str) -> &str {
+    match field {
+        "attachment_ids" => "attachments",
+        other => other,
     }
 }
 

@@ -44,7 +44,7 @@ pub fn complaint(refused: &Refused) -> Value {
         complaint["errors"] = plain
             .fields
             .iter()
-            .map(|field| json!({"field": field.field, "message": field.reason}))
+            .map(|field| json!({"field": super::wire_name(&field.field), "message": field.reason}))
             .collect();
     }
     complaint

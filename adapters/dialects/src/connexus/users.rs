@@ -62,7 +62,7 @@ pub async fn update(call: Call) -> Answer {
     } = call.fields()?;
     let change = ProfileChange {
         display_name: name,
-        avatar_url: changed_picture(avatar),
+        avatar_url: changed_picture(avatar).map(Some),
         bio: bio.map(Some),
         status: self::status(status.as_deref())?,
         ..ProfileChange::default()

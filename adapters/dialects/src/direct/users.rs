@@ -59,7 +59,7 @@ pub async fn update(call: Call) -> Answer {
     }
     let change = ProfileChange {
         username,
-        avatar_url: changed_picture(profile_picture),
+        avatar_url: changed_picture(profile_picture).map(Some),
         bio: bio.map(Some),
         status: status.as_deref().map(chosen).transpose()?,
         ..ProfileChange::default()

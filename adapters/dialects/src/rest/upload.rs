@@ -137,7 +137,7 @@ async fn read(
 /// A slow link may take its time, a silent one may not.
 async fn in_time<T>(patience: Duration, work: impl Future<Output = T>) -> Result<T> {
     let done = tokio::time::timeout(patience, work).await;
-    done.map_err(|_| Refused::said(408, "The body stopped coming"))
+    done.map_err(|_late| Refused::said(408, "The body stopped coming"))
 }
 
 fn malformed(error: &MultipartError) -> Refused {

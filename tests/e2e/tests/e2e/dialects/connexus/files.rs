@@ -70,9 +70,8 @@ async fn a_message_carries_files() {
         }
     }
     // once each
-    ann.post("/connexus/api/chat/messages", body)
-        .await
-        .expect(400);
+    let again = ann.post("/connexus/api/chat/messages", body).await;
+    assert_eq!(again.expect(400)["errors"][0]["field"], "attachments");
     // over a socket, with a text
     let four = upload(&bob, &chat, "4.png").await;
     let payload =

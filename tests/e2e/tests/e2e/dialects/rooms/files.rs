@@ -103,6 +103,26 @@ async fn what_is_no_usable_file_is_refused() {
     assert!(refused.starts_with("Too many files"), "{refused}");
     let refused = said(share(&ann, "no room", "a.txt", b"a").await);
     assert!(refused.starts_with("room "), "{refused}");
+    // what no browser sends
+    for (kind, body) in [
+        ("multipart/form-data", "--x\r\n"),
+        ("multipart/form-data; boundary=x", ""),
+        (
+            "multipart/form-data; boundary=x",
+            "--x\r\n\r\nno name\r\n--x--",
+        ),
+        (
+            "multipart/form-data; boundary=x",
+            "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\ncut of",
+        ),
+        ("text/plain", "hello"),
+    ] {
+        let request = ann
+            .request(reqwest::Method::POST, path)
+            .header("content-type", kind)
+            .body(body);
+        said(ann.send(request).await);
+    }
     // JSON is no form
     said(ann.post(path, json!({"file": "x", "room": room})).await);
     let avatar = "/rooms/api/users/avatar";
