@@ -11,6 +11,7 @@ mod lanes;
 mod metered;
 mod missed;
 mod roster;
+mod telling;
 
 pub mod auth;
 pub mod blocks;

@@ -5,6 +5,7 @@
 #![allow(dead_code)]
 
 mod conversations;
+mod files;
 mod messages;
 
 use std::sync::Arc;
@@ -22,6 +23,8 @@ use connexus_domain::ports::{
 use connexus_domain::session::TokenHash;
 use connexus_domain::{Conversation, ConversationId, ConversationKind, Result, Timestamp, UserId};
 use uuid::Uuid;
+
+use files::NoFiles;
 
 pub struct Fake {
     members: Vec<UserId>,
@@ -46,6 +49,8 @@ impl Fake {
             ids: Arc::new(Counter(AtomicU64::new(0))),
             passwords: Arc::new(Nobody),
             tokens: Arc::new(Nobody),
+            blobs: Arc::new(NoFiles),
+            intake: Arc::new(NoFiles),
         };
         let settings = Settings {
             delivery: DeliverySettings {
@@ -133,7 +138,7 @@ impl Storage for Fake {
     }
 
     fn leases(&self) -> &dyn LeaseRepository {
-        unused()
+        &NoFiles
     }
 
     async fn migrate(&self) -> Result<()> {

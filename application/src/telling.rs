@@ -1,0 +1,103 @@
+//! Telling the members of a conversation what has become of it.
+
+use std::sync::Arc;
+
+use connexus_domain::ports::Opened;
+use connexus_domain::{Event, Limit, Result, UserId};
+
+use crate::Actor;
+use crate::context::Context;
+use crate::hub::{Audience, Delivery, Exclusion};
+
+impl Context {
+    /// Tells an event to all members of its conversation, but not to the connection that caused it, if
+    /// that one gets an answer instead.
+    pub(crate) async fn tell_members(&self, event: Event, except: Option<Exclusion>) -> Result<()> {
+        let Some(id) = event.conversation_id() else {
+            return Ok(());
+        };
+        let roster = self.rosters.get(id).await?;
+        let audience = Audience::Many(Arc::clone(&roster.members));
+        self.publish(Delivery::new(event, audience).except(except))
+            .await;
+        Ok(())
+    }
+
+    /// Tells each connected member of a new conversation that it is there, each with its own part.
+    pub(crate) async fn tell_new_conversation(&self, opened: &Opened, actor: &Actor) -> Result<()> {
+        let mut after = None;
+        loop {
+            let id = opened.conversation.id;
+            let page = self
+                .storage
+                .conversations()
+                .members(id, after, Limit::of(Limit::MAX))
+                .await?;
+            for member in page
+                .items
+                .into_iter()
+                .filter(|member| self.presence.is_connected(member.user_id))
+            {
+                self.tell_conversation_to(opened, member, actor).await?;
+            }
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Tells a new member that it is in, and the others that it came.
+    pub(crate) async fn tell_joined(&self, opened: &Opened, actor: &Actor) -> Result<()> {
+        self.tell_conversation_to(opened, opened.me.clone(), actor)
+            .await?;
+        if !opened.created {
+            self.tell_member_joined(opened.me.clone()).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells one member that it is in a conversation now.
+    pub(crate) async fn tell_conversation_to(
+        &self,
+        opened: &Opened,
+        member: connexus_domain::Member,
+        actor: &Actor,
+    ) -> Result<()> {
+        let to = member.user_id;
+        let peer = match self.rosters.get(opened.conversation.id).await?.peer_of(to) {
+            Some(peer) => self.contact_profiles(to, &[peer]).await?.remove(&peer),
+            None => None,
+        };
+        let event = Event::ConversationCreated {
+            conversation: opened.conversation.clone(),
+            me: Box::new(member),
+            peer: peer.map(Box::new),
+        };
+        self.publish(Delivery::new(event, Audience::One(to)).except(actor.origin()))
+            .await;
+        Ok(())
+    }
+
+    /// Tells all members but the new one itself that somebody came.
+    pub(crate) async fn tell_member_joined(&self, member: connexus_domain::Member) -> Result<()> {
+        let users = self.storage.users();
+        let Some(user) = users.get(member.user_id).await? else {
+            return Ok(());
+        };
+        let roster = self.rosters.get(member.conversation_id).await?;
+        let others: Arc<[UserId]> = roster
+            .members
+            .iter()
+            .copied()
+            .filter(|id| *id != member.user_id)
+            .collect();
+        let event = Event::MemberJoined {
+            member,
+            user: Box::new(self.shared_profile(user)),
+        };
+        self.publish(Delivery::new(event, Audience::Many(others)))
+            .await;
+        Ok(())
+    }
+}
