@@ -20,7 +20,9 @@ WORKDIR /data
 VOLUME /data
 ENV CONNEXUS__SERVER__BIND=0.0.0.0:5000 \
     CONNEXUS__DATA__DIR=/data \
-    CONNEXUS__STORAGE__URL=sqlite:/data/connexus.db
+    CONNEXUS__STORAGE__URL=sqlite:/data/connexus.db \
+    CONNEXUS__FILES__URL=file:/data/files \
+    CONNEXUS__FILES__TEMPORARY_DIR=/data/tmp
 EXPOSE 5000
 HEALTHCHECK --interval=10s --timeout=6s --start-period=30s CMD ["connexus", "health"]
 ENTRYPOINT ["connexus"]
