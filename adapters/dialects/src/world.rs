@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{self, HeaderMap};
 use connexus_application::{Connexus, TrustedProxies, client_address};
 use connexus_domain::ports::{LimitClass, RateLimiter, Subject};
 use connexus_domain::{ConversationId, Error, Result};
@@ -88,9 +88,19 @@ impl World {
         if self.settings.public_url.is_some() {
             return self.links.clone();
         }
-        let reached = request.connection_info();
-        let base = format!("{}://{}", reached.scheme(), reached.host());
-        Links::new(Arc::clone(&self.app), &base)
+        let peer = request.peer_addr().map(|peer| peer.ip());
+        let base = if peer.is_some_and(|peer| self.settings.proxies.contains(peer)) {
+            let reached = request.connection_info();
+            base(reached.scheme(), reached.host())
+        } else {
+            // what a client itself says about a proxy is not believed
+            let host = request.headers().get(header::HOST);
+            host.and_then(|host| base("http", host.to_str().ok()?))
+        };
+        match base {
+            Some(base) => Links::new(Arc::clone(&self.app), &base),
+            None => self.links.clone(),
+        }
     }
 
     /// Counts a request; an error when it is one too many.
@@ -122,5 +132,28 @@ impl World {
             s if s % 60 == 0 => format!("{}m", s / 60),
             s => format!("{s}s"),
         }
+    }
+}
+
+/// The base of addresses at a host, if it is one (RFC 3986, 3.2.2, without what nobody uses).
+fn base(scheme: &str, host: &str) -> Option<String> {
+    let usual = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+    let usable = matches!(scheme, "http" | "https") && !host.is_empty() && host.chars().all(usual);
+    usable.then(|| format!("{scheme}://{host}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_has_a_host_and_nothing_else() {
+        for host in ["localhost:5000", "chat.example", "[::1]:80", "10.0.0.1"] {
+            assert_eq!(base("https", host), Some(format!("https://{host}")));
+        }
+        for host in ["", "a/b", "a\"><b", "a@b", "a?b", "a b"] {
+            assert_eq!(base("http", host), None, "{host}");
+        }
+        assert_eq!(base("javascript", "a"), None);
     }
 }

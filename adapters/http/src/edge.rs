@@ -133,8 +133,11 @@ fn is_api(path: &str) -> bool {
 }
 
 fn secure(headers: &mut HeaderMap, path: Path, hsts: bool) {
+    // what an answer says itself stands: files may be cached, and shown by pages that stand elsewhere
     let mut set = |name: HeaderName, value: &'static str| {
-        headers.insert(name, HeaderValue::from_static(value));
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
     };
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::X_FRAME_OPTIONS, "DENY");

@@ -58,7 +58,8 @@ pub async fn form(call: &mut Call, only: Option<MediaKind>) -> Result<Form> {
     let payload = Rc::new(RefCell::new(payload));
     let patience = call.world.settings.request_timeout;
     let form = read(call, chunks(&payload), only, patience).await;
-    if form.is_err() {
+    let silent = |refused: &Refused| matches!(refused, Refused::Said(408, _));
+    if form.as_ref().is_err_and(|refused| !silent(refused)) {
         let rest = read_on(chunks(&payload));
         // whoever is slower than this is not waited for
         let _ = tokio::time::timeout(patience, rest).await;

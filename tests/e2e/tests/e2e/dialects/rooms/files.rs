@@ -44,6 +44,9 @@ async fn a_file_is_shared_with_a_message() {
         let answer = fetched(&app, address).await;
         assert_eq!(answer.status, 200, "{address}");
         assert_eq!(answer.header("content-type"), "image/png");
+        // the page stands elsewhere
+        let policy = answer.header("cross-origin-resource-policy");
+        assert_eq!(policy, "cross-origin");
     }
     // with the signature gone, or of another file, it is nothing
     let address = file["url"].as_str().unwrap();
@@ -297,6 +300,32 @@ async fn a_picture_of_oneself() {
         .patch("/v1/users/me", json!({"avatar_url": stolen}))
         .await;
     refused.refuses(&["avatar_url"]);
+}
+
+#[tokio::test]
+async fn addresses_have_the_host_that_was_asked() {
+    let app = TestApp::shared().await;
+    let [ann] = people(&app, ["ann"]).await;
+    let picture = [Part::File("me.png", PNG)];
+    let made = post_form(&ann, "/rooms/api/users/avatar", &picture).await;
+    made.expect(200);
+    for (header, host, start) in [
+        ("host", "chat.example:8080", "http://chat.example:8080/v1/"),
+        // only a proxy that is trusted may say so
+        ("x-forwarded-host", "evil.example", "http://127.0.0.1:"),
+        ("x-forwarded-proto", "https", "http://127.0.0.1:"),
+        ("host", "a@b", "http://127.0.0.1:"),
+    ] {
+        let request = ann
+            .request(reqwest::Method::GET, "/rooms/api/users/profile")
+            .header(header, host);
+        let answer = ann.send(request).await;
+        // a host that is none may be refused before anybody looks
+        if answer.status == 200 {
+            let url = answer.body["data"]["user"]["avatar"].as_str().unwrap();
+            assert!(url.starts_with(start), "{header} {host}: {url}");
+        }
+    }
 }
 
 #[tokio::test]
