@@ -174,5 +174,10 @@ impl SioSocket {
     pub async fn disconnect(mut self) {
         self.send("41").await;
         drop(self.stream.close(None).await);
+        // the server has heard it when it closes its side
+        guarded("the server to close", async {
+            while let Some(Ok(_)) = self.stream.next().await {}
+        })
+        .await;
     }
 }

@@ -188,7 +188,7 @@ fn refused(error: IntakeError) -> Failure {
         (status = 206, description = "The range that was asked for"),
         (status = 302, description = "Where the store itself serves it, if so configured"),
         (status = 304, description = "The client has it"),
-        (status = 416, description = "There is no such range"), NotFound
+        (status = 416, description = "There is no such range"), BadRequest, NotFound
     )
 )]
 pub async fn download(gateway: Data<Gateway>, request: HttpRequest) -> Answer {
@@ -202,7 +202,7 @@ pub async fn download(gateway: Data<Gateway>, request: HttpRequest) -> Answer {
         ("id" = uuid::Uuid, Path), ("size" = Option<String>, Query, description = "`small` (default) or `large`"),
         ("expires" = Option<i64>, Query), ("signature" = Option<String>, Query)
     ),
-    responses((status = 200, description = "WebP", content_type = "image/webp"), (status = 304, description = "The client has it"), NotFound)
+    responses((status = 200, description = "WebP", content_type = "image/webp"), (status = 304, description = "The client has it"), BadRequest, NotFound)
 )]
 pub async fn thumbnail(gateway: Data<Gateway>, request: HttpRequest) -> Answer {
     let params = Params::of(&request)?;
