@@ -9,12 +9,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use connexus_domain::attachment::{
-    self, Attachment, AttachmentState, AvatarOwner, ContentHash, Measured, MediaKind, MediaStats,
-    NewAttachment, Purpose, clean_name,
+    self, Attachment, AttachmentState, AvatarOwner, MediaKind, MediaStats, NewAttachment, Purpose,
+    clean_name,
 };
 use connexus_domain::ports::{
-    BlobKey, BlobRead, Depicted, IntakeError, IntakeRules, Presign, Received, Refusal, Upload,
-    Variant,
+    BlobKey, BlobRead, Depicted, IntakeError, IntakeRules, Presign, Refusal, Upload, Variant,
 };
 use connexus_domain::{
     AttachmentId, Conversation, ConversationId, Entity, Error, Event, Limit, Page, Result,
@@ -332,7 +331,11 @@ impl Incoming {
         let Some(upload) = self.upload.take() else {
             return Err(IntakeError::Refused(Refusal::Damaged));
         };
-        let received = upload.finish().await?;
+        let received = upload.finish().await;
+        if let Err(IntakeError::Refused(Refusal::Malware { signature })) = &received {
+            tracing::warn!(signature, "an upload was refused by the malware scanner");
+        }
+        let received = received?;
         for part in &received.contents {
             let key = BlobKey::new(self.id, part.variant);
             let content = part.content.as_ref();
@@ -343,7 +346,7 @@ impl Incoming {
         }
         let attachments = self.context.storage.attachments();
         let now = self.context.now();
-        let measured = measured(&received);
+        let measured = received.measured();
         match attachments.complete(self.id, &measured, now).await {
             Ok(attachment) => {
                 self.done = true;
@@ -357,19 +360,6 @@ impl Incoming {
             }
             Err(error) => Err(error.into()),
         }
-    }
-}
-
-fn measured(received: &Received) -> Measured {
-    Measured {
-        kind: received.format.kind(),
-        media_type: received.format.media_type().to_owned(),
-        size: received.size,
-        sha256: ContentHash(received.sha256),
-        width: received.width,
-        height: received.height,
-        duration_ms: received.duration_ms,
-        thumbnails: received.has_thumbnails(),
     }
 }
 

@@ -14,13 +14,10 @@ mod outbox;
 pub mod request;
 mod socket;
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::{self, ServiceConfig};
-use connexus_application::hub::Worker;
 use connexus_application::{Connexus, TrustedProxies};
 use connexus_domain::ports::RateLimiter;
 
@@ -81,21 +78,4 @@ pub fn configure(gateway: &Arc<Gateway>, config: &mut ServiceConfig) {
             .name("/v1/ws")
             .route(web::get().to(handshake::open)),
     );
-}
-
-thread_local! {
-    /// This thread's place in the hub, made with its first socket.
-    static WORKER: RefCell<Option<Rc<Worker>>> = const { RefCell::new(None) };
-}
-
-/// This thread's place in the hub.
-fn worker(app: &Connexus) -> Rc<Worker> {
-    WORKER.with_borrow_mut(|slot| {
-        let attach = || {
-            let (worker, run) = Worker::attach(app.hub());
-            actix_rt::spawn(run);
-            worker
-        };
-        Rc::clone(slot.get_or_insert_with(attach))
-    })
 }

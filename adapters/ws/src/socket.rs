@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, ProtocolError};
 use bytes::Bytes;
 use connexus_application::Actor;
-use connexus_application::hub::{Connection, GuestRegistration, Registration};
+use connexus_application::hub::{Connection, GuestRegistration, Registration, Worker};
 use connexus_domain::ports::{LimitClass, Subject};
 use connexus_domain::{Error, Result, UserId};
 use futures_util::StreamExt as _;
@@ -91,7 +91,7 @@ impl Socket {
         }
         if self.identity.is_none() {
             let outlet = Rc::clone(&self.outbox) as Rc<_>;
-            self.guest = Some(crate::worker(&self.gateway.app).welcome(outlet));
+            self.guest = Some(Worker::here(self.gateway.app.hub()).welcome(outlet));
         }
     }
 
@@ -206,7 +206,7 @@ impl Socket {
             session_id: actor.session_id,
         };
         let registration =
-            crate::worker(&app).connect(connection, Rc::clone(&self.outbox) as Rc<_>);
+            Worker::here(app.hub()).connect(connection, Rc::clone(&self.outbox) as Rc<_>);
         if app.auth.was_ended(&actor) {
             return Err(Error::Unauthenticated(
                 connexus_domain::AuthFailure::RevokedSession,

@@ -48,7 +48,25 @@ pub struct Registration {
     detail: Detail,
 }
 
+thread_local! {
+    /// This thread's place in the hub, made with its first socket, whichever gateway that comes to.
+    static HERE: RefCell<Option<Rc<Worker>>> = const { RefCell::new(None) };
+}
+
 impl Worker {
+    /// This thread's place in the hub: one for all gateways, so that an event is handed to a thread once.
+    /// Call it in a `LocalSet`.
+    pub fn here(hub: &Arc<Hub>) -> Rc<Self> {
+        HERE.with_borrow_mut(|slot| {
+            let attach = || {
+                let (worker, run) = Self::attach(hub);
+                tokio::task::spawn_local(run);
+                worker
+            };
+            Rc::clone(slot.get_or_insert_with(attach))
+        })
+    }
+
     /// Attaches this thread to the hub. The future hands events to the thread's connections and must be
     /// run on this thread; it ends when the hub does.
     pub fn attach(hub: &Arc<Hub>) -> (Rc<Self>, impl Future<Output = ()> + 'static) {

@@ -177,9 +177,6 @@ fn refused(error: IntakeError) -> Refused {
     match error {
         IntakeError::Failed(error) => Refused::Domain(error),
         IntakeError::Refused(refusal) => {
-            if let Refusal::Malware { signature } = &refusal {
-                tracing::warn!(signature, "an upload was refused by the malware scanner");
-            }
             let said = match &refusal {
                 Refusal::TooLarge { .. } => "File too large",
                 Refusal::TypeNotAllowed { .. } => "Invalid file type",

@@ -70,21 +70,13 @@ impl Namespace for Gateway {
             }
             Err(error) => return Err(refusal(fallback, &error.into())),
         };
-        let claimed = claimed(&world, &actor);
-        let voice = named.or(claimed);
-        Ok(Visitor::known(
-            world,
-            socket,
-            address,
-            actor,
-            voice.unwrap_or(fallback),
-            voice.is_some(),
-        ))
+        let voice = named.or_else(|| claimed(&world, &actor));
+        Ok(Visitor::known(world, socket, address, actor, voice))
     }
 }
 
 /// The dialect that a token was issued in.
-pub(super) fn claimed(world: &World, actor: &Actor) -> Option<&'static dyn Voice> {
+fn claimed(world: &World, actor: &Actor) -> Option<&'static dyn Voice> {
     let dialect = Dialect::parse(actor.dialect.as_deref()?)?;
     let enabled = world.settings.enabled.contains(&dialect);
     enabled.then(|| crate::voice(dialect))

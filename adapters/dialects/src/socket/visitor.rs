@@ -1,21 +1,20 @@
 //! One socket from its first to its last moment.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use connexus_application::Actor;
 use connexus_application::hub::{CloseReason, Delivery, Detail};
 use connexus_application::hub::{Connection, GuestRegistration, Outlet, Registration, Worker};
-use connexus_application::{Actor, Connexus};
 use connexus_domain::ports::{LimitClass, Subject};
 use connexus_domain::{AuthFailure, Error, Result};
 use connexus_socketio::{DisconnectReason, Event, Handler, Later, Socket};
 
 use super::conn::Conn;
-use super::gateway::claimed;
 use crate::dialect::Dialect;
 use crate::refused::Refused;
 use crate::voice::Voice;
@@ -73,15 +72,14 @@ impl Visitor {
         socket: Socket,
         address: IpAddr,
         actor: Actor,
-        voice: &'static dyn Voice,
-        decided: bool,
+        voice: Option<&'static dyn Voice>,
     ) -> Box<dyn Handler> {
         let known = Rc::new(Cell::new(true));
         Box::new(Self {
             world,
             socket,
             address,
-            voice: decided.then_some(voice),
+            voice,
             state: State::Proven(Box::new(actor)),
             known,
         })
@@ -117,7 +115,8 @@ impl Visitor {
             voice,
             detail,
         );
-        let registration = worker(&app).connect(connection, Rc::clone(&conn.outlet) as Rc<_>);
+        let registration =
+            Worker::here(app.hub()).connect(connection, Rc::clone(&conn.outlet) as Rc<_>);
         self.known.set(true);
         self.state = State::Known {
             conn: Rc::clone(&conn),
@@ -214,14 +213,11 @@ impl Handler for Visitor {
     async fn connected(&mut self) {
         if let State::Proven(actor) = &self.state {
             let actor = Actor::clone(actor);
-            if self.voice.is_none() {
-                self.voice = claimed(&self.world, &actor);
-            }
             self.attach_or_close(actor).await;
             return;
         }
         let guest = Rc::new(Guest(self.socket.clone()));
-        let guest = Some(worker(&self.world.app).welcome(guest));
+        let guest = Some(Worker::here(self.world.app.hub()).welcome(guest));
         self.state = State::Unknown { _guest: guest };
         let (known, socket) = (Rc::clone(&self.known), self.socket.clone());
         let patience = self.world.settings.auth_timeout;
@@ -279,21 +275,4 @@ impl Outlet for Guest {
     fn close(&self, _: CloseReason) {
         self.0.close();
     }
-}
-
-thread_local! {
-    /// This thread's place in the hub, made with its first socket.
-    static WORKER: RefCell<Option<Rc<Worker>>> = const { RefCell::new(None) };
-}
-
-/// This thread's place in the hub.
-fn worker(app: &Connexus) -> Rc<Worker> {
-    WORKER.with_borrow_mut(|slot| {
-        let attach = || {
-            let (worker, run) = Worker::attach(app.hub());
-            actix_rt::spawn(run);
-            worker
-        };
-        Rc::clone(slot.get_or_insert_with(attach))
-    })
 }

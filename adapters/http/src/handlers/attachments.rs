@@ -166,10 +166,6 @@ fn refused(error: IntakeError) -> Failure {
             Refusal::TypeNotAllowed { .. } => {
                 Failure::Request(ErrorCode::UnsupportedMediaType, refusal.to_string())
             }
-            Refusal::Malware { signature } => {
-                tracing::warn!(signature, "an upload was refused by the malware scanner");
-                Failure::invalid("file", refusal.to_string())
-            }
             _ => Failure::invalid("file", refusal.to_string()),
         },
     }
