@@ -89,14 +89,25 @@ impl Suite {
         let (mut args, reader): (Vec<&str>, Box<dyn Reader>) = match self.runner {
             Runner::Nextest => (
                 // its lines are counted, so they are asked for whatever a configuration says
-                vec!["nextest", "run", "--locked", "--status-level", "pass"],
+                // one failure hides no other
+                vec![
+                    "nextest",
+                    "run",
+                    "--locked",
+                    "--no-fail-fast",
+                    "--status-level",
+                    "pass",
+                ],
                 Box::<Nextest>::default(),
             ),
             Runner::Libtest => {
                 let mut build = vec!["test", "--locked", "--no-run"];
                 build.extend(selection.iter().map(String::as_str));
                 let binaries = binaries(&self.workspace, artifacts(&build)?);
-                (vec!["test", "--locked"], Box::new(Libtest::new(binaries)))
+                (
+                    vec!["test", "--locked", "--no-fail-fast"],
+                    Box::new(Libtest::new(binaries)),
+                )
             }
         };
         args.extend(selection.iter().map(String::as_str));
