@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use connexus_application::hub::{
-    Audience, CloseReason, Connection, Delivery, Outlet, Registration, WireFormat, Worker,
+    Audience, CloseReason, Connection, Delivery, Handed, Outlet, Registration, WireFormat, Worker,
 };
 use connexus_domain::{
     ConnectionId, ConversationId, Event, Message, MessageId, MessageKind, SessionId, UserId,
@@ -32,7 +32,7 @@ struct Queue {
 }
 
 impl Outlet for Queue {
-    fn deliver(&self, delivery: &Arc<Delivery>) -> bool {
+    fn deliver(&self, delivery: &Arc<Delivery>) -> Handed {
         let frame = delivery.encoded(&FORMAT, |delivery| {
             Bytes::from(format!("{:?}", delivery.event()))
         });
@@ -42,7 +42,7 @@ impl Outlet for Queue {
         }
         frames.push(frame.clone());
         self.handed.set(self.handed.get() + 1);
-        true
+        Handed::Taken
     }
 
     fn close(&self, _reason: CloseReason) {}

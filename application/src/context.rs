@@ -14,6 +14,7 @@ use crate::hub::Hub;
 use crate::lanes::Lanes;
 use crate::presence::Registry;
 use crate::receipts::Pending;
+use crate::recent::Recent;
 use crate::roster::Rosters;
 use crate::scene::Scenes;
 use crate::typing::Typists;
@@ -32,6 +33,7 @@ pub(crate) struct Context {
     pub lanes: Lanes,
     pub rosters: Rosters,
     pub scenes: Scenes,
+    pub recent: Recent,
     /// Live sessions and whose they are; forgotten at once when one is revoked here.
     pub sessions: Cache<SessionId, UserId>,
     /// Sessions that were ended here: remembered for as long as a look-up that began before may last.
@@ -85,6 +87,7 @@ impl Context {
             hub,
             rosters,
             scenes,
+            recent: Recent::default(),
             pending_receipts,
             presence,
             typists: Typists::default(),
@@ -99,6 +102,7 @@ impl Context {
             ("sessions", self.sessions.entry_count()),
             ("blocks", self.blocked_pairs.entry_count()),
             ("readers", self.silent.entry_count()),
+            ("recent", self.recent.len() as u64),
         ];
         for (name, entries) in caches {
             let entries = u32::try_from(entries).unwrap_or(u32::MAX);

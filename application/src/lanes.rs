@@ -196,6 +196,7 @@ async fn write(context: &Arc<Context>, sends: Vec<Send>) {
         let answer = match outcome {
             Ok(AppendOutcome::Appended(numbers)) => {
                 let message = new.into_message(numbers);
+                context.recent.note(&message);
                 tell(context, &message, origin).await;
                 Ok(Sent {
                     message,

@@ -22,6 +22,7 @@ pub mod members;
 pub mod messages;
 pub mod presence;
 pub mod receipts;
+mod recent;
 pub mod scene;
 pub mod settings;
 pub mod sync;

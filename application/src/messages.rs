@@ -288,6 +288,14 @@ impl Messages {
         conversation: ConversationId,
         id: MessageId,
     ) -> Result<Seq> {
+        if let Some((here, seq)) = self.context.recent.find(id)
+            && here == conversation
+        {
+            let rosters = &self.context.rosters;
+            if rosters.get(here).await?.contains(actor.user_id) {
+                return Ok(seq);
+            }
+        }
         let message = self.context.visible_message(id, actor.user_id).await?;
         if message.conversation_id != conversation {
             return Err(Error::NotFound(Entity::Message));

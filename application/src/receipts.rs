@@ -2,12 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use connexus_domain::{
     ConversationId, Denial, Error, Event, Limit, Message, Page, Receipt, Result, Seq, UserId,
     WatermarkAdvance,
 };
 use tokio::sync::{Notify, oneshot};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::Actor;
@@ -110,10 +112,18 @@ impl Pending {
     }
 
     /// What is to be written now, until [`written`](Self::written) or [`put_back`](Self::put_back).
-    fn take(&self) -> (Arc<Marks>, Vec<Waiting>) {
+    fn take(&self, what: Flush) -> (Arc<Marks>, Vec<Waiting>) {
         let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
-        gathered.writing = Arc::new(std::mem::take(&mut gathered.marks));
         let waiting = std::mem::take(&mut gathered.waiting);
+        let marks = match what {
+            Flush::All => std::mem::take(&mut gathered.marks),
+            Flush::Awaited => {
+                let keys = waiting.iter().map(|w| (w.conversation_id, w.user_id));
+                keys.filter_map(|key| gathered.marks.remove_entry(&key))
+                    .collect()
+            }
+        };
+        gathered.writing = Arc::new(marks);
         (Arc::clone(&gathered.writing), waiting)
     }
 
@@ -143,32 +153,57 @@ impl Pending {
     }
 }
 
+/// What of the watermarks that wait is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flush {
+    /// All of them.
+    All,
+    /// Those that somebody waits for; the others go on gathering.
+    Awaited,
+}
+
+/// The least time from one write for those who wait to the next: who reads a busy conversation moves its
+/// watermark many times in it.
+const BREATH: Duration = Duration::from_millis(10);
+
 /// Writes what has gathered: reads at once, deliveries after a moment.
 pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
     let pending = Arc::clone(&context.pending_receipts);
+    let settings = &context.settings.delivery;
+    let (mut some, mut all_at) = (false, Instant::now());
+    let (mut awaited, mut awaited_at) = (false, Instant::now());
     while !stop.is_cancelled() {
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = pending.urgent.notified() => {}
-            () = async {
-                pending.some.notified().await;
-                tokio::time::sleep(context.settings.delivery.receipt_flush).await;
-            } => {}
-        }
-        if !flush(&context).await {
+        let what = tokio::select! {
+            () = stop.cancelled() => break,
+            () = pending.some.notified(), if !some => {
+                some = true;
+                all_at = Instant::now() + settings.receipt_flush;
+                continue;
+            }
+            () = pending.urgent.notified(), if !awaited => {
+                awaited = true;
+                continue;
+            }
+            () = sleep_until(all_at), if some => Flush::All,
+            () = sleep_until(awaited_at), if awaited => Flush::Awaited,
+        };
+        some &= what == Flush::Awaited;
+        awaited = false;
+        if !flush(&context, what).await {
             // the database is away: what waits is kept
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = tokio::time::sleep(std::time::Duration::from_secs(1)) => {}
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
             }
             pending.some.notify_one();
         }
+        awaited_at = Instant::now() + BREATH;
     }
-    flush(&context).await;
+    flush(&context, Flush::All).await;
 }
 
-async fn flush(context: &Context) -> bool {
-    let (marks, waiting) = context.pending_receipts.take();
+async fn flush(context: &Context, what: Flush) -> bool {
+    let (marks, waiting) = context.pending_receipts.take(what);
     if marks.is_empty() {
         return true;
     }

@@ -89,7 +89,7 @@ pub struct CoalescerSettings {
 impl Default for CoalescerSettings {
     fn default() -> Self {
         Self {
-            lanes: 4,
+            lanes: 2,
             max_batch: 1_000,
             queue: 10_000,
         }

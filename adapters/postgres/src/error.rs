@@ -145,6 +145,16 @@ pub(crate) fn has_lost_a_race(error: &Error) -> bool {
         .is_some_and(|code| [SERIALIZATION_FAILURE, DEADLOCK_DETECTED].contains(&code.as_str()))
 }
 
+/// Whether something of the same name or key is stored.
+pub(crate) fn is_taken(error: &Error) -> bool {
+    match error {
+        Error::Conflict { .. } => true,
+        error => {
+            matches!(driver(error), Some(sqlx::Error::Database(database)) if database.is_unique_violation())
+        }
+    }
+}
+
 /// Whether the connection went away: another one may do.
 pub(crate) fn has_lost_its_connection(error: &Error) -> bool {
     driver(error).is_some_and(|error| match error {
@@ -156,7 +166,7 @@ pub(crate) fn has_lost_its_connection(error: &Error) -> bool {
 
 fn driver(error: &Error) -> Option<&sqlx::Error> {
     match error {
-        Error::Unavailable { source, .. } => source.downcast_ref(),
+        Error::Unavailable { source, .. } | Error::Internal { source } => source.downcast_ref(),
         _ => None,
     }
 }

@@ -14,10 +14,11 @@ use crate::testing::Database;
 use crate::{PostgresStorage, attachment, conversation, message, receipt, session, user};
 
 /// A query, and whether it may sort: only what is bounded by one user, one page, one batch or one message.
-const QUERIES: [(&str, &str, bool); 46] = [
+const QUERIES: [(&str, &str, bool); 47] = [
+    ("append: at once", message::STORE_AT_ONCE, true),
     ("append: lock", message::LOCK, true),
     ("append: look up", message::LOOKUP, true),
-    ("append: store", message::STORE, false),
+    ("append: store", message::STORE, true),
     ("append: move roots", message::MOVE_ROOTS, false),
     ("history before", message::HISTORY_BEFORE, false),
     ("history after", message::HISTORY_AFTER, false),
@@ -54,7 +55,7 @@ const QUERIES: [(&str, &str, bool); 46] = [
     ("media of a kind", attachment::MEDIA_KIND, false),
     // all of a conversation's files are read to count them
     ("media: statistics", attachment::STATS, true),
-    ("advance", receipt::ADVANCE, false),
+    ("advance", receipt::ADVANCE, true),
     ("users", user::BY_ID, false),
     ("touch", user::TOUCH, false),
     ("user search: all", user::SEARCH_ALL, false),

@@ -14,7 +14,8 @@ use crate::storage::PostgresStorage;
 
 /// `$1` to `$4` are conversations, users, delivered and read; `$5` is now. What moves meanwhile is looked at
 /// again once its row is free, so nothing moves back. As a plain condition, `left_at IS NULL` would tempt the
-/// planner to start from an index of all who are present.
+/// planner to start from an index of all who are present. Rows are locked in the order of their ids, as senders'
+/// are where messages are stored, or the two would wait for each other.
 pub(crate) const ADVANCE: &str = concat!(
     "UPDATE members p SET \
        delivered_seq = greatest(p.delivered_seq, to_.delivered_seq), \
@@ -27,7 +28,9 @@ pub(crate) const ADVANCE: &str = concat!(
          least(v.read, c.last_seq) AS read_seq \
        FROM unnest($1::uuid[], $2::uuid[], $3::int8[], $4::int8[]) \
          v(conversation_id, user_id, delivered, read) \
-       JOIN conversations c ON c.id = v.conversation_id AND c.deleted_at IS NULL) to_ \
+       JOIN conversations c ON c.id = v.conversation_id AND c.deleted_at IS NULL \
+       JOIN members m ON m.conversation_id = v.conversation_id AND m.user_id = v.user_id \
+       ORDER BY c.id, v.user_id FOR NO KEY UPDATE OF m) to_ \
      WHERE p.conversation_id = to_.conversation_id AND p.user_id = to_.user_id \
        AND CASE WHEN p.left_at IS NULL \
          THEN to_.delivered_seq > p.delivered_seq OR to_.read_seq > p.read_seq ELSE FALSE END \
@@ -35,7 +38,7 @@ pub(crate) const ADVANCE: &str = concat!(
     member_columns!()
 );
 
-/// What to move: sorted, so that two batches meet the rows in the same order.
+/// What to move: one for each member.
 type Advances = BTreeMap<(ConversationId, UserId), (Seq, Seq)>;
 
 #[async_trait]
@@ -60,21 +63,23 @@ impl ReceiptRepository for PostgresStorage {
 }
 
 async fn advance(storage: &PostgresStorage, to: &Advances, now: Timestamp) -> Result<Vec<Receipt>> {
-    let mut tx = storage.write().await?;
-    let moved = sqlx::query(ADVANCE)
+    let rows = sqlx::query(ADVANCE)
         .bind(to.keys().map(|key| key.0.as_uuid()).bind_iter())
         .bind(to.keys().map(|key| key.1.as_uuid()).bind_iter())
         .bind(to.values().map(|seqs| seqs.0).bind_iter())
         .bind(to.values().map(|seqs| seqs.1).bind_iter())
-        .bind(now.as_millis())
-        .fetch_all(&mut *tx)
-        .await
-        .in_domain()?
+        .bind(now.as_millis());
+    let rows = if storage.stores_at_once() {
+        rows.fetch_all(&mut **storage.look().await?).await
+    } else {
+        let mut tx = storage.write().await?;
+        let rows = rows.fetch_all(&mut *tx).await.in_domain()?;
+        tx.commit().await.map(|()| rows)
+    };
+    rows.in_domain()?
         .iter()
         .map(|row| rows::member(row, 0).map(|member| member.receipt()))
-        .collect::<Result<Vec<_>>>()?;
-    tx.commit().await.in_domain()?;
-    Ok(moved)
+        .collect()
 }
 
 /// One row per member: an UPDATE would take any one of several.

@@ -85,6 +85,12 @@ impl PostgresStorage {
         Ok(Box::new(self.pool.acquire().await.in_domain()?))
     }
 
+    /// Whether a statement may be a transaction of its own: not where a pooler by transaction has to be told
+    /// what to forget.
+    pub(crate) fn stores_at_once(&self) -> bool {
+        !self.pooled_by_transaction
+    }
+
     /// Runs a transaction, again when it lost a deadlock. It is over before it is run again, so it MUST
     /// hold all that it does in one transaction.
     pub(crate) async fn writing<T, F>(&self, once: impl Fn() -> F + Send) -> Result<T>
@@ -115,7 +121,7 @@ impl PostgresStorage {
     }
 
     /// The server keeps its own time; this is for one that is gone without a word.
-    async fn patiently<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+    pub(crate) async fn patiently<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         let result = tokio::time::timeout(self.patience, work)
             .await
             .map_err(Error::unavailable)

@@ -1,14 +1,17 @@
 //! The upgrade: who may connect, and the ways to say who one is.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::rc::Rc;
 
+use actix_web::body::BoxBody;
+use actix_web::error::ErrorInternalServerError;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use connexus_application::client_address;
+use connexus_upgrade::Takeover;
 
 use crate::close::Close;
-use crate::outbox::{Outbox, OutboxBody};
+use crate::outbox::Outbox;
+use crate::reader::Reader;
 use crate::socket::Socket;
 use crate::{Gateway, WsSettings};
 
@@ -21,29 +24,28 @@ const BEARER_PROTOCOL: &str = "bearer.";
 pub async fn open(
     request: HttpRequest,
     payload: web::Payload,
+    // taken once, so there is none left
+    no_payload: web::Payload,
     gateway: web::Data<Gateway>,
 ) -> Result<HttpResponse, actix_web::Error> {
     let settings = &gateway.settings;
-    let (response, session, stream) =
-        actix_ws::handle_with_protocols(&request, payload, &[PROTOCOL])?;
-    // actix-ws's own way of writing is not used
-    drop(session);
+    let answered = actix_ws::handle_with_protocols(&request, no_payload, &[PROTOCOL])?;
+    // no more than the answer is used of actix-ws: reading and writing need less memory here
+    let response = answered.0.map_body(|_, _| BoxBody::new(()));
+    let takeover = Takeover::offered(&request)
+        .ok_or_else(|| ErrorInternalServerError("served without a way to take the socket"))?;
     let outbox = Outbox::new(settings.outbox);
-    let body_outbox = Rc::clone(&outbox);
-    let response = response.map_body(|_, gone_signal| OutboxBody::new(body_outbox, gone_signal));
-    let stream = stream
-        .max_frame_size(settings.max_frame)
-        .aggregate_continuations();
-    let stream = stream.max_continuation_size(settings.max_frame);
     if !origin_allowed(&request, settings) {
         outbox.close(Close::Origin);
     }
     let token = token_of(&request);
     let address = address_of(&request, settings);
-    let mut socket = Socket::new(gateway.into_inner(), outbox, address);
+    let reader = Reader::new(payload.into_inner(), settings.max_frame);
+    let gateway = gateway.into_inner();
+    let mut socket = Box::new(Socket::new(gateway, outbox, address, reader));
     socket.enter(token).await;
-    actix_rt::spawn(socket.run(stream));
-    Ok(response.map_into_boxed_body())
+    takeover.take(|writing| socket.run(writing));
+    Ok(response)
 }
 
 /// A page's origin must be allowed; who sends none is no browser.

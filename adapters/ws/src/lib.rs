@@ -1,7 +1,8 @@
 //! The native WebSocket gateway (`GET /v1/ws`): turns frames into use-cases and events into frames.
 //!
-//! actix-ws does the handshake and reads; writing is a response body of our own ([`outbox`]), since what
-//! is written has been encoded once for all sockets and needs neither a channel nor a copy per socket.
+//! actix-ws does the handshake. Then the connection leaves actix ([`connexus_upgrade`]): what is written has been
+//! encoded once for all sockets, and needs neither a channel nor a copy nor a task's turn for each ([`outbox`]);
+//! and most sockets are idle most of the time, for which they need no buffers ([`reader`]).
 
 mod answer;
 mod budget;
@@ -10,6 +11,7 @@ mod frame;
 mod handshake;
 mod operations;
 mod outbox;
+mod reader;
 #[doc(hidden)] // for benches
 pub mod request;
 mod socket;

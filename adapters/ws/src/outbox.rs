@@ -1,21 +1,23 @@
-//! What waits to be written to one socket: a bounded queue of frames that are already encoded, and the
-//! response body that hands them to actix.
+//! What waits to be written to one socket: a bounded queue of frames that are already encoded.
 //!
 //! A socket belongs to one thread, so there is no lock. The queue is filled by the hub (events) and by
-//! the socket's own task (answers), and drained when the socket can take more.
+//! the socket's own task (answers). What has gathered in a turn of either is one system call: the hub
+//! flushes the sockets that it has delivered to, without waking their tasks, and a socket's task writes
+//! when it has nothing else to do, and whatever the kernel did not take.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
-use actix_web::body::{BodySize, BoxBody, MessageBody};
-use bytes::Bytes;
-use connexus_application::hub::{CloseReason, Delivery, Outlet, WireFormat};
+use bytes::{Buf as _, Bytes};
+use connexus_application::hub::{CloseReason, Delivery, Handed, Outlet, WireFormat};
 use connexus_domain::event::Importance;
 use connexus_domain::{ConversationId, Event, Rev};
+use connexus_upgrade::OwnedWriteHalf;
 use tokio::sync::Notify;
 
 use crate::close::Close;
@@ -23,6 +25,8 @@ use crate::frame;
 
 /// Native frames' place among the encodings of an event.
 static NATIVE: WireFormat<Bytes> = WireFormat::new(0);
+/// Frames that go out in one system call.
+const GATHER: usize = 64;
 
 /// How much may wait for one socket.
 #[derive(Debug, Clone, Copy)]
@@ -44,8 +48,15 @@ pub struct Outbox {
 
 #[derive(Default)]
 struct State {
+    /// Where to write, from the answer to the upgrade until all is written after the end.
+    socket: Option<OwnedWriteHalf>,
     queue: VecDeque<Bytes>,
+    /// Part of the first one is written.
+    begun: bool,
     bytes: usize,
+    /// The hub has been asked to flush, or whoever else has delivered will write.
+    flushes: bool,
+    /// Wakes the task that writes what the kernel did not take.
     waker: Option<Waker>,
     closed: Option<Close>,
     /// Events kept back while the client catches up.
@@ -64,6 +75,29 @@ impl Outbox {
             state: RefCell::default(),
             closing: Notify::new(),
         })
+    }
+
+    /// From now on frames are written.
+    pub fn start(&self, socket: OwnedWriteHalf) {
+        self.state.borrow_mut().socket = Some(socket);
+    }
+
+    /// Writes what waits, now and whenever the socket can take more; ends when the connection is broken.
+    pub async fn broken(&self) -> io::Error {
+        poll_fn(|cx| match self.state.borrow_mut().poll_write(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(error),
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+
+    /// Writes the rest, and says that there is no more.
+    pub async fn finish(&self) {
+        let written = poll_fn(|cx| self.state.borrow_mut().poll_write(cx)).await;
+        if let Err(error) = written {
+            tracing::debug!(%error, "a socket broke before all was written");
+        }
+        self.state.borrow_mut().socket = None;
     }
 
     /// Queues a frame that must not be lost: an answer, a pong. Too many of them end the socket, too.
@@ -115,7 +149,7 @@ impl Outbox {
             return;
         }
         if reason == Close::Resume {
-            state.queue.clear();
+            state.drop_waiting();
             metrics::counter!("connexus_slow_readers_total").increment(1);
         }
         let (code, text) = reason.code();
@@ -155,8 +189,72 @@ impl State {
     fn push(&mut self, frame: Bytes) {
         self.bytes += frame.len();
         self.queue.push_back(frame);
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
+    }
+
+    /// Drops what waits, but for the rest of a frame that is half written: what follows has to be told from
+    /// it.
+    fn drop_waiting(&mut self) {
+        self.queue.truncate(usize::from(self.begun));
+        self.bytes = self.queue.iter().map(Bytes::len).sum();
+    }
+
+    /// Writes what the socket takes.
+    fn write(&mut self) -> io::Result<()> {
+        let Some(socket) = &self.socket else {
+            return Ok(());
+        };
+        while let Some(first) = self.queue.front() {
+            let mut written = if self.queue.len() == 1 {
+                socket.try_write(first)?
+            } else {
+                let mut slices = [IoSlice::new(&[]); GATHER];
+                let frames = self.queue.iter().zip(&mut slices);
+                let count = frames.map(|(frame, slice)| *slice = IoSlice::new(frame));
+                let count = count.count();
+                socket.try_write_vectored(&slices[..count])?
+            };
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            self.bytes = self.bytes.saturating_sub(written);
+            self.begun = false;
+            while let Some(frame) = self.queue.front_mut() {
+                if frame.len() > written {
+                    frame.advance(written);
+                    self.begun = written > 0;
+                    break;
+                }
+                written -= frame.len();
+                self.queue.pop_front();
+            }
+        }
+        // an empty queue gives its memory back: most sockets are idle most of the time
+        self.queue = VecDeque::new();
+        self.flushes = false;
+        Ok(())
+    }
+
+    /// Ready when all is written, or the connection is broken.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            match self.write() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => {
+                    self.remember(cx);
+                    return Poll::Ready(done);
+                }
+            }
+            self.remember(cx);
+            if let Some(socket) = &self.socket {
+                ready!(socket.as_ref().poll_write_ready(cx))?;
+            }
+        }
+    }
+
+    fn remember(&mut self, cx: &Context<'_>) {
+        match &mut self.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
         }
     }
 
@@ -182,23 +280,23 @@ impl State {
 impl Outlet for Outbox {
     /// A slow reader loses typing when half of the queue is full, presence and receipts at three
     /// quarters, and the connection when it is full.
-    fn deliver(&self, delivery: &Arc<Delivery>) -> bool {
+    fn deliver(&self, delivery: &Arc<Delivery>) -> Handed {
         let mut state = self.state.borrow_mut();
         if state.closed.is_some() {
-            return false;
+            return Handed::Refused;
         }
         let ends = matches!(delivery.event(), Event::SessionRevoked { .. });
         if let Some(held) = state.held.as_mut().filter(|_| !ends) {
             if held.len() < self.limits.frames {
                 held.push(Arc::clone(delivery));
-                return true;
+                return Handed::Taken;
             }
             drop(state);
             self.close(Close::Resume);
-            return false;
+            return Handed::Refused;
         }
         if state.was_told(delivery.event()) {
-            return true;
+            return Handed::Taken;
         }
         let frame = delivery.encoded(&NATIVE, |delivery| {
             frame::text(&connexus_wire::encode_event(delivery.event()))
@@ -210,7 +308,11 @@ impl Outlet for Outbox {
         };
         if !self.is_over(&state, frame, numerator, denominator) {
             state.push(frame.clone());
-            return true;
+            return if std::mem::replace(&mut state.flushes, true) {
+                Handed::Taken
+            } else {
+                Handed::Waits
+            };
         }
         drop(state);
         if delivery.event().importance() == Importance::Essential {
@@ -218,7 +320,18 @@ impl Outlet for Outbox {
         } else {
             metrics::counter!("connexus_events_dropped_total").increment(1);
         }
-        false
+        Handed::Refused
+    }
+
+    fn flush(&self) {
+        let mut state = self.state.borrow_mut();
+        state.flushes = false;
+        // the socket's task waits until it can go on, or ends it
+        if state.write().is_err()
+            && let Some(waker) = state.waker.take()
+        {
+            waker.wake();
+        }
     }
 
     fn close(&self, reason: CloseReason) {
@@ -230,49 +343,5 @@ impl Outlet for Outbox {
                 self.closing.notify_one();
             }
         }
-    }
-}
-
-/// The response body of an upgraded connection. Actix gathers what it yields in one write.
-pub struct OutboxBody {
-    outbox: Rc<Outbox>,
-    /// The body that actix-ws made: its end tells the reading side that the connection is gone.
-    _gone_signal: BoxBody,
-}
-
-impl OutboxBody {
-    pub fn new(outbox: Rc<Outbox>, gone_signal: BoxBody) -> Self {
-        Self {
-            outbox,
-            _gone_signal: gone_signal,
-        }
-    }
-}
-
-impl MessageBody for OutboxBody {
-    type Error = std::convert::Infallible;
-
-    fn size(&self) -> BodySize {
-        BodySize::Stream
-    }
-
-    fn poll_next(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        let mut state = self.outbox.state.borrow_mut();
-        if let Some(frame) = state.queue.pop_front() {
-            state.bytes = state.bytes.saturating_sub(frame.len());
-            return Poll::Ready(Some(Ok(frame)));
-        }
-        if state.closed.is_some() {
-            return Poll::Ready(None);
-        }
-        // an empty queue gives its memory back: most sockets are idle most of the time
-        if state.queue.capacity() > 64 {
-            state.queue = VecDeque::new();
-        }
-        state.waker = Some(cx.waker().clone());
-        Poll::Pending
     }
 }

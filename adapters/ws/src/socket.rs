@@ -5,12 +5,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_ws::{AggregatedMessage, AggregatedMessageStream, ProtocolError};
+use actix_ws::ProtocolError;
 use bytes::Bytes;
 use connexus_application::Actor;
 use connexus_application::hub::{Connection, GuestRegistration, Registration, Worker};
 use connexus_domain::ports::{LimitClass, Subject};
 use connexus_domain::{Error, Result, UserId};
+use connexus_upgrade::OwnedWriteHalf;
 use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -22,6 +23,7 @@ use crate::close::Close;
 use crate::frame;
 use crate::operations::{self, Step};
 use crate::outbox::Outbox;
+use crate::reader::{Message, Reader};
 use crate::request;
 
 /// How long a closed socket is listened to for the other side's close frame, and how long work that was
@@ -36,6 +38,7 @@ pub struct Socket {
     pub gateway: Arc<Gateway>,
     pub outbox: Rc<Outbox>,
     pub address: IpAddr,
+    reader: Reader,
     identity: Option<Identity>,
     guest: Option<GuestRegistration>,
     in_flight: FuturesUnordered<LocalBoxFuture<'static, Bytes>>,
@@ -54,7 +57,7 @@ struct Identity {
 }
 
 impl Socket {
-    pub fn new(gateway: Arc<Gateway>, outbox: Rc<Outbox>, address: IpAddr) -> Self {
+    pub fn new(gateway: Arc<Gateway>, outbox: Rc<Outbox>, address: IpAddr, reader: Reader) -> Self {
         let now = Instant::now();
         let settings = &gateway.settings;
         let budget = Budget::new(settings.frames_per_second, settings.bytes_per_second, now);
@@ -62,6 +65,7 @@ impl Socket {
             gateway,
             outbox,
             address,
+            reader,
             identity: None,
             guest: None,
             in_flight: FuturesUnordered::new(),
@@ -95,7 +99,8 @@ impl Socket {
         }
     }
 
-    pub async fn run(mut self, mut stream: AggregatedMessageStream) {
+    pub async fn run(mut self: Box<Self>, writing: OwnedWriteHalf) {
+        self.outbox.start(writing);
         let mut timer = Box::pin(sleep_until(self.deadline()));
         while self.outbox.closed().is_none() {
             let room = self.in_flight.len() < self.gateway.settings.max_in_flight;
@@ -104,18 +109,27 @@ impl Socket {
                 () = self.outbox.closing() => {}
                 Some(answer) = self.in_flight.next(), if !self.in_flight.is_empty() => self.outbox.push(answer),
                 () = &mut timer => self.on_time(),
-                message = stream.next(), if room => match message {
-                    Some(message) => self.on_message(message).await,
+                message = self.reader.next(), if room => match message {
+                    // apart, since all that it may do would have room in every idle socket
+                    Some(message) => Box::pin(self.on_message(message)).await,
                     None => return,
                 },
+                // the last: what waits is written when there is nothing else to do
+                error = self.outbox.broken() => {
+                    tracing::debug!(%error, "a socket broke");
+                    return;
+                }
             }
             self.reset(&mut timer);
             if self.outbox.is_restarting() {
-                self.finish().await;
+                Box::pin(self.finish()).await;
             }
         }
         // the connection goes when the other side has closed, or does not
-        let drain = async { while stream.next().await.is_some() {} };
+        let drain = async {
+            self.outbox.finish().await;
+            while self.reader.next().await.is_some() {}
+        };
         drop(tokio::time::timeout(CLOSING, drain).await);
     }
 
@@ -130,32 +144,32 @@ impl Socket {
         self.outbox.close(Close::Restart);
     }
 
-    async fn on_message(&mut self, message: std::result::Result<AggregatedMessage, ProtocolError>) {
+    async fn on_message(&mut self, message: std::result::Result<Message, ProtocolError>) {
         let now = Instant::now();
         self.heard_at = now;
         self.pinged = false;
         match message {
-            Ok(AggregatedMessage::Text(text)) => {
+            Ok(Message::Text(text)) => {
                 if self.budget.take(text.len(), now) {
                     self.on_text(&text).await;
                 } else {
                     self.outbox.close(Close::TooFast);
                 }
             }
-            Ok(AggregatedMessage::Ping(payload)) => {
+            Ok(Message::Ping(payload)) => {
                 if self.budget.take(payload.len(), now) {
                     self.outbox.push(frame::pong(&payload));
                 } else {
                     self.outbox.close(Close::TooFast);
                 }
             }
-            Ok(AggregatedMessage::Pong(_)) => {
+            Ok(Message::Pong) => {
                 if !self.budget.take(0, now) {
                     self.outbox.close(Close::TooFast);
                 }
             }
-            Ok(AggregatedMessage::Binary(_)) => self.outbox.close(Close::Unsupported),
-            Ok(AggregatedMessage::Close(_)) => self.outbox.close(Close::Done),
+            Ok(Message::Binary) => self.outbox.close(Close::Unsupported),
+            Ok(Message::Close) => self.outbox.close(Close::Done),
             Err(error) => self.outbox.close(close_of(&error)),
         }
     }

@@ -13,7 +13,7 @@ use connexus_domain::{ConnectionId, SessionId, UserId};
 use tokio::sync::mpsc;
 
 pub use delivery::{Audience, Delivery, Exclusion, WireFormat};
-pub use worker::{GuestRegistration, Outlet, Registration, Worker};
+pub use worker::{GuestRegistration, Handed, Outlet, Registration, Worker};
 
 use crate::presence::Registry;
 use crate::receipts::Pending;

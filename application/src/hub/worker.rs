@@ -9,11 +9,25 @@ use tokio::sync::mpsc;
 
 use super::{Audience, CloseReason, Command, Connection, Delivery, Detail, Hub, WorkerHandle};
 
+/// What a connection says to an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handed {
+    /// It will not be written.
+    Refused,
+    /// It will be written.
+    Taken,
+    /// It will be written when the worker [flushes](Outlet::flush) at the end of its turn.
+    Waits,
+}
+
 /// A connection as the hub sees it. Never blocks: what cannot be taken now is queued, dropped or ends the
 /// connection, as the gateway decides.
 pub trait Outlet {
-    /// Takes an event; `true` when it will be written.
-    fn deliver(&self, delivery: &Arc<Delivery>) -> bool;
+    /// Takes an event.
+    fn deliver(&self, delivery: &Arc<Delivery>) -> Handed;
+
+    /// Writes what waits: once in a turn of the worker, however much was delivered in it.
+    fn flush(&self) {}
 
     /// Ends the connection.
     fn close(&self, reason: CloseReason);
@@ -33,6 +47,8 @@ pub struct Worker {
     /// Sockets of whom it is not known yet whose they are: told nothing but that the server goes away.
     guests: RefCell<FxHashMap<u64, Rc<dyn Outlet>>>,
     next_guest: Cell<u64>,
+    /// What is flushed at the end of this turn.
+    waiting: RefCell<Vec<Rc<dyn Outlet>>>,
 }
 
 /// Keeps a guest attached; dropping it detaches.
@@ -87,6 +103,7 @@ impl Worker {
             users: RefCell::default(),
             guests: RefCell::default(),
             next_guest: Cell::new(0),
+            waiting: RefCell::default(),
         });
         let run = Rc::clone(&worker).run(receiver, waiting, overflowed);
         (worker, run)
@@ -132,6 +149,7 @@ impl Worker {
     ) {
         const TURN: usize = 256;
         let mut taken = Vec::with_capacity(TURN);
+        let mut flushing = Vec::new();
         while commands.recv_many(&mut taken, TURN).await > 0 {
             waiting.fetch_sub(taken.len(), Ordering::Relaxed);
             for command in taken.drain(..) {
@@ -144,13 +162,18 @@ impl Worker {
                     }
                 }
             }
-            // lets the writers of this thread flush before the next turn
+            std::mem::swap(&mut flushing, &mut self.waiting.borrow_mut());
+            for outlet in flushing.drain(..) {
+                outlet.flush();
+            }
+            // lets the tasks of this thread write and read before the next turn
             tokio::task::yield_now().await;
         }
     }
 
     fn deliver(&self, delivery: &Arc<Delivery>) {
         let users = self.users.borrow();
+        let mut waiting = self.waiting.borrow_mut();
         let noted = match delivery.event() {
             Event::MessageCreated(message) => Some(message),
             _ => None,
@@ -160,10 +183,16 @@ impl Worker {
         let mut tell = |user: UserId, outlets: &Outlets| {
             let mut any = false;
             for (connection, outlet) in outlets {
-                if !delivery.excludes(connection) && outlet.deliver(delivery) {
-                    handed += 1;
-                    any = true;
+                if delivery.excludes(connection) {
+                    continue;
                 }
+                match outlet.deliver(delivery) {
+                    Handed::Refused => continue,
+                    Handed::Taken => {}
+                    Handed::Waits => waiting.push(Rc::clone(outlet)),
+                }
+                handed += 1;
+                any = true;
             }
             if any && noted.is_some_and(|message| message.sender_id != user) {
                 reached.push(user);

@@ -1,11 +1,8 @@
 //! `connexus serve`: listens until told to stop, then finishes what was begun.
 
-use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::HttpServer;
-use actix_web::dev::Extensions;
 use anyhow::Context as _;
 use connexus_application::{Connexus, TrustedProxies};
 use connexus_dialects::{DialectSettings, World};
@@ -15,7 +12,9 @@ use connexus_ws::{OutboxLimits, WsSettings};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use secrecy::ExposeSecret as _;
 use socket2::SockRef;
+use tokio::net::TcpStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Environment, bind_address, proxies};
 use crate::wiring;
@@ -47,7 +46,17 @@ pub async fn serve(config: &Config) -> anyhow::Result<()> {
     });
     let dialects = dialects(config, &app, &limiter, trusted)?;
     let socketio = dialects.as_ref().map(|(_, server)| Arc::clone(server));
-    let server = HttpServer::new(move || {
+    let upgraded = TaskTracker::new();
+    let listening = connexus_upgrade::Settings {
+        workers: workers(config),
+        backlog: 4_096,
+        max_connections: 50_000,
+        upgraded: upgraded.clone(),
+        max_upgraded: 50_000 * workers(config),
+        shutdown_timeout: Duration::from_millis(config.server.shutdown_timeout_ms),
+        on_connect: tune,
+    };
+    let server = connexus_upgrade::serve(address, &listening, move || {
         let (ws, dialects) = (ws.clone(), dialects.clone());
         connexus_http::app(&http, move |routes| {
             if let Some(ws) = &ws {
@@ -58,17 +67,7 @@ pub async fn serve(config: &Config) -> anyhow::Result<()> {
             }
         })
     })
-    .disable_signals()
-    // a poll that its client has given up ends at once
-    .h1_allow_half_closed(false)
-    .backlog(4_096)
-    .max_connections(50_000)
-    .workers(workers(config))
-    .shutdown_timeout(config.server.shutdown_timeout_ms.div_ceil(1_000))
-    .on_connect(tune)
-    .bind(address)
-    .with_context(|| format!("server.bind = \"{address}\": cannot listen there"))?
-    .run();
+    .with_context(|| format!("server.bind = \"{address}\": cannot listen there"))?;
     let handle = server.handle();
     let mut signals = Signals::listen()?;
     tracing::info!(%address, storage = app.check_storage().await.0, "Connexus listens");
@@ -85,6 +84,11 @@ pub async fn serve(config: &Config) -> anyhow::Result<()> {
         };
         // sockets that were opened meanwhile are told, too
         let stop = async {
+            handle.pause().await;
+            upgraded.close();
+            // sockets that do not go are ended with the server's threads
+            let grace = Duration::from_millis(config.server.shutdown_timeout_ms);
+            drop(tokio::time::timeout(grace, upgraded.wait()).await);
             handle.stop(true).await;
         };
         let again = async {
@@ -122,14 +126,12 @@ fn workers(config: &Config) -> usize {
 }
 
 /// Socket options that actix has no words for.
-fn tune(connection: &dyn Any, _: &mut Extensions) {
-    if let Some(stream) = connection.downcast_ref::<tokio::net::TcpStream>() {
-        let socket = SockRef::from(stream);
-        // a kernel that refuses one of these still serves
-        drop(socket.set_tcp_nodelay(true));
-        drop(socket.set_tcp_user_timeout(Some(PEER_PATIENCE)));
-        drop(socket.set_send_buffer_size(SEND_BUFFER));
-    }
+fn tune(connection: &TcpStream) {
+    let socket = SockRef::from(connection);
+    // a kernel that refuses one of these still serves
+    drop(socket.set_tcp_nodelay(true));
+    drop(socket.set_tcp_user_timeout(Some(PEER_PATIENCE)));
+    drop(socket.set_send_buffer_size(SEND_BUFFER));
 }
 
 /// SIGTERM and SIGINT.

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use connexus_application::hub::{self, CloseReason, Delivery, Detail, WireFormat};
+use connexus_application::hub::{self, CloseReason, Delivery, Detail, Handed, WireFormat};
 use connexus_domain::event::Importance as Weight;
 use connexus_domain::{ConversationId, Event, Message, Seq, UserId};
 use connexus_socketio::{Importance, Socket};
@@ -94,7 +94,7 @@ impl Outlet {
         let held = self.held.borrow_mut().take().unwrap_or_default();
         held.events
             .iter()
-            .filter(|delivery| hub::Outlet::deliver(self, delivery))
+            .filter(|delivery| self.take(delivery))
             .filter_map(|delivery| match delivery.event() {
                 Event::MessageCreated(message) => Some(message.clone()),
                 _ => None,
@@ -102,51 +102,8 @@ impl Outlet {
             .collect()
     }
 
-    /// Who is no member any more has joined nothing.
-    fn forget_if_over(&self, event: &Event) {
-        let id = match event {
-            Event::MemberLeft(member) if member.user_id == self.user => member.conversation_id,
-            Event::ConversationDeleted {
-                conversation_id, ..
-            } => *conversation_id,
-            _ => return,
-        };
-        self.joined.borrow_mut().remove(&id);
-        self.socket.leave(&id.to_string());
-    }
-
-    /// Whether a packet is for this socket.
-    pub fn is_for(&self, to: To) -> bool {
-        match to {
-            To::All => true,
-            To::Others(user) => user != self.user,
-            To::One(user) => user == self.user,
-        }
-    }
-
-    fn was_caught_up(&self, event: &Event) -> bool {
-        let Event::MessageCreated(message) = event else {
-            return false;
-        };
-        // one's own messages are not among what is caught up with
-        if message.sender_id == self.user {
-            return false;
-        }
-        let mut told = self.told.borrow_mut();
-        match told.get(&message.conversation_id) {
-            Some(upto) if message.seq <= *upto => true,
-            // what comes later cannot be older
-            Some(_) => {
-                told.remove(&message.conversation_id);
-                false
-            }
-            None => false,
-        }
-    }
-}
-
-impl hub::Outlet for Outlet {
-    fn deliver(&self, delivery: &Arc<Delivery>) -> bool {
+    /// Offers an event to the socket; `true` when it will be written.
+    fn take(&self, delivery: &Arc<Delivery>) -> bool {
         let event = delivery.event();
         let voice = self.voice.get();
         if matches!(event, Event::SessionRevoked { .. }) {
@@ -193,6 +150,58 @@ impl hub::Outlet for Outlet {
         }
         self.forget_if_over(event);
         any
+    }
+
+    /// Who is no member any more has joined nothing.
+    fn forget_if_over(&self, event: &Event) {
+        let id = match event {
+            Event::MemberLeft(member) if member.user_id == self.user => member.conversation_id,
+            Event::ConversationDeleted {
+                conversation_id, ..
+            } => *conversation_id,
+            _ => return,
+        };
+        self.joined.borrow_mut().remove(&id);
+        self.socket.leave(&id.to_string());
+    }
+
+    /// Whether a packet is for this socket.
+    pub fn is_for(&self, to: To) -> bool {
+        match to {
+            To::All => true,
+            To::Others(user) => user != self.user,
+            To::One(user) => user == self.user,
+        }
+    }
+
+    fn was_caught_up(&self, event: &Event) -> bool {
+        let Event::MessageCreated(message) = event else {
+            return false;
+        };
+        // one's own messages are not among what is caught up with
+        if message.sender_id == self.user {
+            return false;
+        }
+        let mut told = self.told.borrow_mut();
+        match told.get(&message.conversation_id) {
+            Some(upto) if message.seq <= *upto => true,
+            // what comes later cannot be older
+            Some(_) => {
+                told.remove(&message.conversation_id);
+                false
+            }
+            None => false,
+        }
+    }
+}
+
+impl hub::Outlet for Outlet {
+    fn deliver(&self, delivery: &Arc<Delivery>) -> Handed {
+        if self.take(delivery) {
+            Handed::Taken
+        } else {
+            Handed::Refused
+        }
     }
 
     fn close(&self, reason: CloseReason) {

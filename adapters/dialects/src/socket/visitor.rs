@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use connexus_application::Actor;
-use connexus_application::hub::{CloseReason, Delivery, Detail};
+use connexus_application::hub::{CloseReason, Delivery, Detail, Handed};
 use connexus_application::hub::{Connection, GuestRegistration, Outlet, Registration, Worker};
 use connexus_domain::ports::{LimitClass, Subject};
 use connexus_domain::{AuthFailure, Error, Result};
@@ -268,8 +268,8 @@ fn class_of(name: &str) -> LimitClass {
 struct Guest(Socket);
 
 impl Outlet for Guest {
-    fn deliver(&self, _: &Arc<Delivery>) -> bool {
-        false
+    fn deliver(&self, _: &Arc<Delivery>) -> Handed {
+        Handed::Refused
     }
 
     fn close(&self, _: CloseReason) {

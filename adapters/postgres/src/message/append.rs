@@ -1,7 +1,8 @@
 //! Storing batches of messages: the path that decides how much the server can take.
 //!
-//! Whatever the size of the batch, it is five round trips: begin, lock the conversations, look up all that
-//! decides, store all, commit. Threads and duplicates cost one more each, attachments two.
+//! Whatever the size of the batch, it is one round trip when nothing has to be decided ([`at_once`]), and else
+//! five more: begin, lock the conversations, look up all that decides, store all, commit. Threads and
+//! duplicates cost one more each, attachments two.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -16,9 +17,12 @@ use super::{index, load};
 use crate::error::InDomain as _;
 use crate::storage::{PostgresStorage, Tx};
 
+mod at_once;
 mod lookup;
 mod store;
 
+#[cfg(test)]
+pub(crate) use at_once::STORE_AT_ONCE;
 use lookup::{Found, Referred, Standing};
 #[cfg(test)]
 pub(crate) use lookup::{LOCK, LOOKUP};
@@ -80,6 +84,9 @@ pub(super) async fn append(
                 .and_then(|body| index::lexemes(new.conversation_id, body.as_str())),
         })
         .collect();
+    if let Some(answers) = at_once::store(storage, prepared).await? {
+        return Ok(answers);
+    }
     storage
         .writing(move || append_once(storage, prepared))
         .await

@@ -14,7 +14,7 @@ use connexus_domain::{
 };
 
 #[cfg(test)]
-pub(crate) use append::{LOCK, LOOKUP, MOVE_ROOTS, STORE};
+pub(crate) use append::{LOCK, LOOKUP, MOVE_ROOTS, STORE, STORE_AT_ONCE};
 pub(crate) use change::purge;
 #[cfg(test)]
 pub(crate) use change::{LOCK_OF, PURGE};

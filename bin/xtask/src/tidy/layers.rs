@@ -57,7 +57,7 @@ impl Layer {
             "domain" => Some(Self::Domain),
             "application" => Some(Self::Application),
             "adapters/wire" => Some(Self::Wire),
-            "adapters/socketio" => Some(Self::Protocol),
+            "adapters/socketio" | "adapters/upgrade" => Some(Self::Protocol),
             folder => match folder.split_once('/')?.0 {
                 "adapters" => Some(Self::Adapter),
                 "bin" => Some(Self::Binary),

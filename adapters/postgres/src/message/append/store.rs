@@ -24,11 +24,16 @@ pub(crate) const STORE: &str = "\
           $14::text[]) \
         v(id, conversation_id, seq, rev, sender_id, kind, body, attachments, reply_to, thread_id, \
           client_id, fingerprint, created_at, lexemes)\
+    ), senders AS MATERIALIZED (\
+      SELECT p.conversation_id, p.user_id, v.seq, v.at FROM members p \
+      JOIN unnest($15::uuid[], $16::uuid[], $17::int8[], $18::int8[]) \
+        v(conversation_id, user_id, seq, at) \
+        ON p.conversation_id = v.conversation_id AND p.user_id = v.user_id \
+      ORDER BY p.conversation_id, p.user_id FOR NO KEY UPDATE OF p\
     ), readers AS (\
       UPDATE members p SET read_seq = v.seq, delivered_seq = v.seq, read_at = v.at, \
         delivered_at = v.at \
-      FROM unnest($15::uuid[], $16::uuid[], $17::int8[], $18::int8[]) \
-        v(conversation_id, user_id, seq, at) \
+      FROM senders v \
       WHERE p.conversation_id = v.conversation_id AND p.user_id = v.user_id\
     ) \
     UPDATE conversations c SET last_seq = v.seq, rev = v.rev, last_activity_at = v.at \
