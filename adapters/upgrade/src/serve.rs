@@ -24,6 +24,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
+use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
 
 use crate::Takeover;
@@ -77,13 +78,22 @@ where
         .disable_signals();
     let stopping = server.graceful_shutdown_signal();
     let server = server.listen("http", listener, move || {
-        let app = || {
-            let app = factory().into_factory();
-            map_config(app.map_err(|error| error.into().error_response()), |()| {
-                AppConfig::default()
-            })
+        // one application for a thread, for requests of both kinds
+        let app = Rc::new(map_config(
+            factory()
+                .into_factory()
+                .map_err(|error| error.into().error_response()),
+            |()| AppConfig::default(),
+        ));
+        let made = Rc::new(OnceCell::new());
+        let app = move || {
+            let (app, made) = (Rc::clone(&app), Rc::clone(&made));
+            async move {
+                let make = async || app.new_service(()).await.map(Rc::new);
+                made.get_or_try_init(make).await.cloned()
+            }
         };
-        let upgrades = app();
+        let for_upgrades = app.clone();
         let upgraded = upgraded.clone();
         let stopping = stopping.clone();
         HttpService::build()
@@ -97,10 +107,10 @@ where
             })
             .on_connect_ext(move |stream: &TcpStream, _: &mut Extensions| on_connect(stream))
             .upgrade(fn_factory(move || {
-                let app = upgrades.new_service(());
+                let app = for_upgrades();
                 let upgraded = upgraded.clone();
                 async move {
-                    let app = Rc::new(app.await?);
+                    let app = app.await?;
                     Ok::<_, S::InitError>(fn_service(move |upgrade| {
                         let (app, upgraded) = (Rc::clone(&app), upgraded.clone());
                         async move {
@@ -112,7 +122,7 @@ where
                     }))
                 }
             }))
-            .finish(app())
+            .finish(fn_factory(app))
             .tcp()
     })?;
     Ok(server.run())
@@ -190,7 +200,9 @@ async fn pass_on(
         ended = poll_fn(|cx| {
             while out.len() < GATHER {
                 let chunk = match body.as_mut().poll_next(cx) {
-                    Poll::Ready(chunk) => chunk.transpose().map_err(failed)?,
+                    Poll::Ready(chunk) => chunk
+                        .transpose()
+                        .map_err(|e| io::Error::other(e.to_string()))?,
                     Poll::Pending if out.is_empty() => return Poll::Pending,
                     Poll::Pending => break,
                 };
@@ -205,10 +217,6 @@ async fn pass_on(
         .await?;
     }
     socket.write_all_buf(&mut out).await
-}
-
-fn failed(error: Box<dyn std::error::Error>) -> io::Error {
-    io::Error::other(error.to_string())
 }
 
 /// As actix-web listens, which keeps the way to itself.

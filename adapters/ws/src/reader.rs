@@ -122,3 +122,74 @@ impl Stream for Reader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{StreamExt as _, stream};
+
+    use super::*;
+
+    const MASK: [u8; 4] = [1, 2, 3, 4];
+
+    /// A client's frame.
+    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let length = u8::try_from(payload.len()).unwrap();
+        assert!(length < 126);
+        let masked = payload.iter().zip(MASK.iter().cycle()).map(|(b, m)| b ^ m);
+        let mut frame = vec![first, 0x80 | length];
+        frame.extend(MASK);
+        frame.extend(masked);
+        frame
+    }
+
+    /// What is read of bytes that come in pieces of `size`.
+    async fn read(bytes: &[u8], size: usize) -> Vec<String> {
+        let pieces: Vec<_> = bytes
+            .chunks(size)
+            .map(|piece| Ok(Bytes::copy_from_slice(piece)))
+            .collect();
+        let payload = Payload::from(stream::iter(pieces).boxed_local());
+        Reader::new(payload, 8)
+            .map(|message| match message {
+                Ok(Message::Text(text)) => text.to_string(),
+                other => format!("{other:?}"),
+            })
+            .take(8)
+            .collect()
+            .await
+    }
+
+    #[actix_web::test]
+    async fn messages_come_whole_however_they_were_cut() {
+        let mut bytes = frame(0x81, b"one");
+        bytes.extend(frame(0x01, b"t"));
+        bytes.extend(frame(0x89, b"hm"));
+        bytes.extend(frame(0x00, b"w"));
+        bytes.extend(frame(0x80, b"o"));
+        bytes.extend(frame(0x02, b"b"));
+        bytes.extend(frame(0x80, b"b"));
+        for size in [1, 3, 1_000] {
+            let read = read(&bytes, size).await;
+            assert_eq!(
+                read,
+                ["one", "Ok(Ping(b\"hm\"))", "two", "Ok(Binary)"],
+                "{size}"
+            );
+        }
+    }
+
+    #[actix_web::test]
+    async fn what_is_too_big_is_an_error_in_one_frame_and_in_several() {
+        let one = read(&frame(0x81, b"123456789"), 100).await;
+        assert_eq!(one[0], "Err(Overflow)");
+        let mut several = frame(0x01, b"12345");
+        several.extend(frame(0x80, b"6789"));
+        assert_eq!(read(&several, 100).await[0], "Err(Overflow)");
+    }
+
+    #[actix_web::test]
+    async fn text_is_utf_8() {
+        let read = read(&frame(0x81, &[0xff]), 100).await;
+        assert!(read[0].contains("InvalidData"), "{read:?}");
+    }
+}

@@ -40,6 +40,14 @@ impl Backend {
         }
     }
 
+    /// Where the black-box tests' servers keep files in its run: they run with both stores, in no more runs.
+    fn files(self) -> &'static str {
+        match self {
+            Self::Sqlite | Self::Mongodb => "folder",
+            Self::Postgres => "s3",
+        }
+    }
+
     /// The server that it needs.
     fn service(self) -> Option<Service> {
         match self {
@@ -178,7 +186,11 @@ fn verdict(backend: Backend, cases: usize, tests: usize) -> Result<String> {
         "backend {backend}: failed: no black-box test ran ({BLACK_BOX} ran 0 tests)"
     );
     Ok(format!(
-        "backend {backend}: passed ({cases} contract cases, {tests} black-box tests)"
+        "backend {backend}: passed ({cases} contract cases, {tests} black-box tests, files in {})",
+        match backend.files() {
+            "s3" => "S3",
+            _ => "a folder",
+        }
     ))
 }
 
@@ -209,7 +221,7 @@ mod tests {
     fn a_backend_that_did_not_run_has_not_passed() {
         assert_eq!(
             verdict(Backend::Sqlite, 12, 34).unwrap(),
-            "backend sqlite: passed (12 contract cases, 34 black-box tests)"
+            "backend sqlite: passed (12 contract cases, 34 black-box tests, files in a folder)"
         );
         assert!(verdict(Backend::Sqlite, 0, 34).is_err());
         assert!(verdict(Backend::Sqlite, 12, 0).is_err());

@@ -53,6 +53,11 @@ impl TestApp {
         }
     }
 
+    /// The names of all files that the server keeps.
+    pub async fn kept_files(&self) -> Vec<String> {
+        self.server.files().names().await
+    }
+
     /// Waits until the server is ready.
     pub async fn ready(&self) {
         if let Err(log) = self.server.until_ready().await {

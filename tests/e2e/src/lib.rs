@@ -10,6 +10,7 @@
 )]
 
 mod app;
+mod files;
 mod gate;
 mod http;
 mod outside;

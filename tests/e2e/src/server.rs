@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use tempfile::TempDir;
 
 use crate::eventually;
+use crate::files::Files;
 use crate::gate::Gate;
 use crate::storage::Storage;
 
@@ -19,6 +20,7 @@ pub const SECRET: &str = "a-secret-of-the-tests-that-is-long-enough-for-anybody"
 pub(crate) struct Server {
     port: u16,
     folder: TempDir,
+    files: Files,
     storage: Storage,
     settings: Vec<(String, String)>,
     child: Mutex<Option<Child>>,
@@ -66,6 +68,7 @@ impl Server {
             } else {
                 Storage::make(folder.path()).await
             },
+            files: Files::make(folder.path()),
             folder,
             settings: owned(settings),
             child: Mutex::new(None),
@@ -88,6 +91,7 @@ impl Server {
         let child = command(self.folder.path(), &self.settings)
             .env("CONNEXUS__SERVER__BIND", self.address())
             .env("CONNEXUS__STORAGE__URL", self.storage.url())
+            .envs(self.files.settings())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
@@ -110,6 +114,10 @@ impl Server {
     }
 
     /// Where it stores.
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
     pub fn storage_url(&self) -> &str {
         self.storage.url()
     }

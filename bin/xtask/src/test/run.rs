@@ -117,6 +117,7 @@ impl Suite {
         command
             .args(args)
             .env("CONNEXUS_TEST_BACKEND", backend.to_string())
+            .env("CONNEXUS_TEST_FILES", backend.files())
             .env("CONNEXUS_BIN", &self.server)
             .envs(self.environment.iter().map(|(name, url)| (name, url)));
         count(command, reader, &title)

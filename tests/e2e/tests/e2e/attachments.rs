@@ -363,9 +363,7 @@ async fn a_picture_of_a_user_and_of_a_group() {
 /// Everything that is left of files after the next cleaning: nothing of broken, unsent or deleted ones.
 #[tokio::test]
 async fn nothing_is_left_of_what_is_gone() {
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("file:{}", folder.path().display());
-    let app = TestApp::with(&[("CONNEXUS__FILES__URL", &url)]).await;
+    let app = TestApp::with(&[]).await;
     let [ann, bob] = app.users(["ann", "bob"]).await;
     let direct = ann.direct(&bob).await;
     let kept = picture(&ann, &direct).await;
@@ -392,16 +390,15 @@ async fn nothing_is_left_of_what_is_gone() {
         drop(stream);
     }
     app.restart().await;
-    let files = || files_below(folder.path());
     connexus_e2e::eventually("the cleaning", async || {
-        let left = files();
+        let left = app.kept_files().await;
         (!left
             .iter()
             .any(|name| name.contains(&gone.replace('-', ""))))
         .then_some(())
     })
     .await;
-    let left = files();
+    let left = app.kept_files().await;
     assert!(!left.is_empty());
     for name in left {
         assert!(name.contains(&kept.replace('-', "")), "{name} is left");
@@ -410,16 +407,4 @@ async fn nothing_is_left_of_what_is_gone() {
         bob.get(&format!("/v1/attachments/{kept}")).await.status,
         200
     );
-}
-
-fn files_below(folder: &std::path::Path) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap().flatten() {
-        if entry.path().is_dir() {
-            found.extend(files_below(&entry.path()));
-        } else {
-            found.push(entry.file_name().to_string_lossy().into_owned());
-        }
-    }
-    found
 }
