@@ -263,22 +263,24 @@ impl PresenceService {
         (presence, user.last_seen_at)
     }
 
-    /// Those who are online among those with whom the asker shares a conversation, in the order of their ids.
+    /// Those who are online among those with whom the asker shares a conversation in which presence is told,
+    /// in the order of their ids.
     pub async fn online(&self, actor: &Actor) -> Result<Vec<Profile>> {
-        let pairs = self
-            .context
-            .storage
-            .conversations()
-            .peers(&[actor.user_id], None)
-            .await?;
+        let context = &self.context;
+        let max = context.settings.presence.max_members;
+        // in a bigger one, everybody who comes would cost as much as all who are there
+        let conversations = context.storage.conversations();
+        // nobody among them blocks the asker, nor is blocked
+        let pairs = conversations.peers(&[actor.user_id], Some(max)).await?;
         let here: Vec<UserId> = pairs
             .into_iter()
             .map(|(_, peer)| peer)
-            .filter(|peer| self.context.presence.is_connected(*peer))
+            .filter(|peer| context.presence.is_connected(*peer))
             .collect();
-        let found = self.context.contact_profiles(actor.user_id, &here).await?;
+        let found = context.storage.users().get_many(&here).await?;
         let mut online: Vec<Profile> = found
-            .into_values()
+            .into_iter()
+            .map(|user| context.contact_profile(actor.user_id, user))
             .filter(|profile| profile.presence != Presence::Offline)
             .collect();
         online.sort_unstable_by_key(|profile| profile.user.id);

@@ -1,5 +1,7 @@
 //! The server beside actix-web's own: what comes over the wire.
 
+#![allow(clippy::unwrap_used, reason = "to panic is how a test fails")]
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
