@@ -263,15 +263,23 @@ impl PresenceService {
         (presence, user.last_seen_at)
     }
 
-    /// Those who are online among those with whom the asker shares a conversation in which presence is told,
-    /// in the order of their ids.
+    /// Those who are online among those with whom the asker shares a conversation, in the order of their ids.
     pub async fn online(&self, actor: &Actor) -> Result<Vec<Profile>> {
+        self.online_among(actor, None).await
+    }
+
+    /// The same without those who are together with the asker only in conversations in which presence is not told:
+    /// what everybody is told who comes must not cost as much as all who are there.
+    pub async fn online_outside_crowds(&self, actor: &Actor) -> Result<Vec<Profile>> {
+        let max = self.context.settings.presence.max_members;
+        self.online_among(actor, Some(max)).await
+    }
+
+    async fn online_among(&self, actor: &Actor, max: Option<u32>) -> Result<Vec<Profile>> {
         let context = &self.context;
-        let max = context.settings.presence.max_members;
-        // in a bigger one, everybody who comes would cost as much as all who are there
         let conversations = context.storage.conversations();
         // nobody among them blocks the asker, nor is blocked
-        let pairs = conversations.peers(&[actor.user_id], Some(max)).await?;
+        let pairs = conversations.peers(&[actor.user_id], max).await?;
         let here: Vec<UserId> = pairs
             .into_iter()
             .map(|(_, peer)| peer)

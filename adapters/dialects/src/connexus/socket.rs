@@ -24,7 +24,8 @@ use crate::socket::{Conn, reply};
 const NAMED_MAX: usize = 500;
 
 pub async fn connected(conn: Rc<Conn>) {
-    match conn.app().presence.online(&conn.actor).await {
+    let presence = &conn.app().presence;
+    match presence.online_outside_crowds(&conn.actor).await {
         Ok(online) => {
             let users: Vec<Value> = online
                 .iter()

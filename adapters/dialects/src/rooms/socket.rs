@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::messages::Outgoing;
 use super::places::{self, Place};
-use super::users::{Shown, online_with};
+use super::users::{Shown, with_oneself};
 use super::{events, told};
 use crate::ids;
 use crate::refused::{Refused, Result};
@@ -33,7 +33,8 @@ async fn greet(conn: &Conn) -> Result<Vec<Value>> {
     if app.users.me(actor).await?.user.status == Status::Away {
         app.presence.set_status(actor, Status::Online, None).await?;
     }
-    online_with(app, actor, conn.links()).await
+    let online = app.presence.online_outside_crowds(actor).await?;
+    with_oneself(app, actor, &online, conn.links()).await
 }
 
 /// What a socket is told when something was not done.

@@ -1,6 +1,6 @@
 //! Users, and who of them is here.
 
-use connexus_application::users::ProfileChange;
+use connexus_application::users::{Profile, ProfileChange};
 use connexus_application::{Actor, Connexus};
 use connexus_domain::{Entity, Limit, Status};
 use connexus_wire::time::Time;
@@ -14,11 +14,15 @@ use crate::people;
 use crate::refused::{Refused, Result};
 use crate::rest::{Answer, Call};
 
-/// Those who are online among those with whom somebody shares a room, and that user as well.
-pub async fn online_with(app: &Connexus, actor: &Actor, links: &Links) -> Result<Vec<Value>> {
-    let others = app.presence.online(actor).await?;
+/// Those who are online, and the user who asks as well.
+pub async fn with_oneself(
+    app: &Connexus,
+    actor: &Actor,
+    online: &[Profile],
+    links: &Links,
+) -> Result<Vec<Value>> {
     let me = app.users.me(actor).await?;
-    Ok(others
+    Ok(online
         .iter()
         .chain([&me])
         .filter(|profile| shapes::is_online(profile.presence))
@@ -27,7 +31,9 @@ pub async fn online_with(app: &Connexus, actor: &Actor, links: &Links) -> Result
 }
 
 pub async fn online(call: Call) -> Answer {
-    let users = online_with(call.app(), call.actor()?, call.links()).await?;
+    let (app, actor) = (call.app(), call.actor()?);
+    let online = app.presence.online(actor).await?;
+    let users = with_oneself(app, actor, &online, call.links()).await?;
     listed("Online users retrieved successfully", &users)
 }
 
