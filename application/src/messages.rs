@@ -290,11 +290,10 @@ impl Messages {
     ) -> Result<Seq> {
         if let Some((here, seq)) = self.context.recent.find(id)
             && here == conversation
+            && let Ok(roster) = self.context.rosters.get(here).await
+            && roster.contains(actor.user_id)
         {
-            let rosters = &self.context.rosters;
-            if rosters.get(here).await?.contains(actor.user_id) {
-                return Ok(seq);
-            }
+            return Ok(seq);
         }
         let message = self.context.visible_message(id, actor.user_id).await?;
         if message.conversation_id != conversation {

@@ -18,7 +18,7 @@ use crate::open::{self, Losses, PostgresOptions};
 /// A transaction; rolled back when it is dropped.
 pub(crate) type Tx = Transaction<'static, Postgres>;
 
-/// A connection for one statement that reads.
+/// A connection for one statement.
 pub(crate) type Look = Box<dyn DerefMut<Target = PgConnection> + Send>;
 
 /// How often a transaction is tried that loses against others.
@@ -77,7 +77,7 @@ impl PostgresStorage {
         self.pool.begin_with(begin).await.in_domain()
     }
 
-    /// For a single statement that reads.
+    /// For a single statement that reads, or that writes where [`stores_at_once`](Self::stores_at_once).
     pub(crate) async fn look(&self) -> Result<Look> {
         if self.pooled_by_transaction {
             return Ok(Box::new(self.snapshot().await?));

@@ -54,7 +54,7 @@ struct State {
     /// Part of the first one is written.
     begun: bool,
     bytes: usize,
-    /// The hub has been asked to flush, or whoever else has delivered will write.
+    /// Something was delivered since the last write, and the hub or the socket's task will write it.
     flushes: bool,
     /// Wakes the task that writes what the kernel did not take.
     waker: Option<Waker>,
@@ -200,6 +200,7 @@ impl State {
 
     /// Writes what the socket takes.
     fn write(&mut self) -> io::Result<()> {
+        self.flushes = false;
         let Some(socket) = &self.socket else {
             return Ok(());
         };
@@ -230,21 +231,17 @@ impl State {
         }
         // an empty queue gives its memory back: most sockets are idle most of the time
         self.queue = VecDeque::new();
-        self.flushes = false;
         Ok(())
     }
 
     /// Ready when all is written, or the connection is broken.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.remember(cx);
         loop {
             match self.write() {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => {
-                    self.remember(cx);
-                    return Poll::Ready(done);
-                }
+                done => return Poll::Ready(done),
             }
-            self.remember(cx);
             if let Some(socket) = &self.socket {
                 ready!(socket.as_ref().poll_write_ready(cx))?;
             }
@@ -325,7 +322,6 @@ impl Outlet for Outbox {
 
     fn flush(&self) {
         let mut state = self.state.borrow_mut();
-        state.flushes = false;
         // the socket's task waits until it can go on, or ends it
         if state.write().is_err()
             && let Some(waker) = state.waker.take()

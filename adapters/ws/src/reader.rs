@@ -4,13 +4,13 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use actix_codec::Decoder as _;
 use actix_http::ws::{Codec, Frame, Item};
 use actix_web::dev::Payload;
 use actix_ws::ProtocolError;
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 use futures_util::Stream;
-use tokio_util::codec::Decoder as _;
 
 /// A whole message, or a control frame.
 #[derive(Debug)]
