@@ -17,6 +17,7 @@ use crate::receipts::Pending;
 use crate::recent::Recent;
 use crate::roster::Rosters;
 use crate::scene::Scenes;
+use crate::sessions::SessionReader;
 use crate::typing::Typists;
 use crate::{Ports, Settings};
 
@@ -34,6 +35,7 @@ pub(crate) struct Context {
     pub rosters: Rosters,
     pub scenes: Scenes,
     pub recent: Recent,
+    pub session_reader: SessionReader,
     /// Live sessions and whose they are; forgotten at once when one is revoked here.
     pub sessions: Cache<SessionId, UserId>,
     /// Sessions that were ended here: remembered for as long as a look-up that began before may last.
@@ -60,6 +62,7 @@ impl Context {
         let scenes = Scenes::new(Arc::clone(&ports.storage), &settings.delivery);
         Arc::new_cyclic(|context| Self {
             lanes: Lanes::start(context, &settings.coalescer, tasks),
+            session_reader: SessionReader::start(Arc::clone(&ports.storage), tasks),
             sessions: Cache::builder()
                 .max_capacity(200_000)
                 .time_to_live(settings.auth.session_cache_ttl)

@@ -24,6 +24,7 @@ pub mod presence;
 pub mod receipts;
 mod recent;
 pub mod scene;
+mod sessions;
 pub mod settings;
 pub mod sync;
 pub mod typing;

@@ -69,7 +69,10 @@ pub fn stream(file: Arc<File>, range: Range<u64>) -> ByteStream {
             if rest.is_empty() {
                 return Ok(None);
             }
-            let read = tokio::task::spawn_blocking(move || piece(&file, &rest));
+            let wanted = usize::try_from(rest.end - rest.start).map_or(PIECE, |all| all.min(PIECE));
+            // from here, and not from the heap of each thread that happens to read
+            let buffer = vec![0; wanted];
+            let read = tokio::task::spawn_blocking(move || piece(&file, buffer, &rest));
             let (piece, rest) = read
                 .await
                 .map_err(Error::internal)?
@@ -79,9 +82,7 @@ pub fn stream(file: Arc<File>, range: Range<u64>) -> ByteStream {
     }))
 }
 
-fn piece(file: &File, rest: &Range<u64>) -> io::Result<(Bytes, Range<u64>)> {
-    let wanted = usize::try_from(rest.end - rest.start).map_or(PIECE, |all| all.min(PIECE));
-    let mut buffer = vec![0; wanted];
+fn piece(file: &File, mut buffer: Vec<u8>, rest: &Range<u64>) -> io::Result<(Bytes, Range<u64>)> {
     let count = read_at(file, &mut buffer, rest.start)?;
     if count == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());

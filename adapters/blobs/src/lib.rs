@@ -1,6 +1,7 @@
 //! Files that users send: where their bytes are kept, what they are, and what is taken out of them.
 //!
 //! - [`open`] opens the store of an address: a folder, or a bucket of an S3-compatible store.
+//! - [`probe`] tries a store out.
 //! - [`Intake`] receives files into temporary ones, tells what they are, and cleans pictures.
 //! - [`Clamd`] asks ClamAV about them.
 //!
@@ -17,11 +18,13 @@ mod files;
 mod intake;
 mod picture;
 mod playing;
+mod probe;
 mod spool;
 mod store;
 
 pub use clamd::{Clamd, ClamdAddress, ClamdSettings};
 pub use intake::{Intake, IntakeSettings};
 pub use picture::PictureLimits;
+pub use probe::probe;
 pub use spool::Spool;
 pub use store::{BlobSettings, LocalBlobs, S3Blobs, S3Keys, SettingsError, open};

@@ -37,6 +37,7 @@ macro_rules! suite {
                 a_put_that_fails_spares_what_was_there,
                 memory_stays_small,
                 many_write_at_once,
+                trying_it_out_leaves_nothing,
                 it_answers,
             );
         )*

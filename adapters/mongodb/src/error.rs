@@ -51,7 +51,7 @@ pub(crate) enum Late {
     Migrating,
 }
 
-/// Statements of one `update` command that failed.
+/// The reply to an `update` command of which statements failed, or that does not tell.
 #[derive(Debug, thiserror::Error)]
 #[error("an update failed: {0}")]
 pub(crate) struct FailedUpdate(pub Document);
@@ -125,6 +125,11 @@ pub(crate) fn is_conflict(error: &Driver) -> bool {
 pub(crate) fn is_forbidden(error: &Driver) -> bool {
     const UNAUTHORIZED: i32 = 13;
     code(error) == Some(UNAUTHORIZED)
+}
+
+/// Whether a value that must be unique was there before.
+pub(crate) fn is_duplicate(error: &Driver) -> bool {
+    duplicate(error).is_some()
 }
 
 /// Two made the same thing at the same time: who comes second finds it at the next attempt.
@@ -255,12 +260,16 @@ fn conflicting_field(message: &str) -> Option<&'static str> {
         .find_map(|(name, field)| (name == index).then_some(field))
 }
 
-/// Whether `reply` of an `update` command tells of statements that failed.
-pub(crate) fn check_updates(reply: Document) -> Tried<()> {
+/// How many statements of an `update` command found a document; an error when its `reply` tells of some that
+/// failed.
+pub(crate) fn count_updates(reply: Document) -> Tried<usize> {
     if reply.contains_key("writeErrors") || reply.contains_key("writeConcernError") {
         return Err(Error::internal(FailedUpdate(reply)).into());
     }
-    Ok(())
+    match reply.get_i32("n").map(usize::try_from) {
+        Ok(Ok(matched)) => Ok(matched),
+        _ => Err(Error::internal(FailedUpdate(reply)).into()),
+    }
 }
 
 #[cfg(test)]

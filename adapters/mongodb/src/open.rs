@@ -18,10 +18,13 @@ const DATABASE: &str = "connexus";
 /// Of 5.0, the first version with snapshot reads outside of transactions.
 const MIN_WIRE_VERSION: i32 = 13;
 
+/// Connections for what runs beside calls: readiness checks, the upkeep of sessions and transactions.
+const SPARE_CONNECTIONS: u32 = 4;
+
 /// How to reach a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MongoOptions {
-    /// How many connections at most; at least two.
+    /// How many connections for calls at most, beside a few for upkeep.
     pub max_connections: u32,
     /// How long to wait for a connection to be made.
     pub connect_timeout: Duration,
@@ -49,7 +52,10 @@ pub(crate) async fn open(url: &str, options: &MongoOptions) -> Result<(Client, D
         .await
         .map_err(|elapsed| Error::unavailable(Late::Silent(elapsed)))?
         .map_err(refusal)?;
-    client_options.max_pool_size = Some(options.max_connections.max(2));
+    let connections = options.max_connections.saturating_add(SPARE_CONNECTIONS);
+    client_options.max_pool_size = Some(connections);
+    // as many as calls have turns, so that none of them waits in the driver's queue
+    client_options.max_connecting = Some(connections);
     client_options.connect_timeout = Some(options.connect_timeout);
     client_options.server_selection_timeout = Some(options.selection_timeout);
     client_options.retry_reads = Some(true);

@@ -12,8 +12,8 @@ use connexus_contract::World;
 use connexus_domain::attachment::AvatarOwner;
 use connexus_domain::ports::{HistoryRange, MessageSearch, Storage as _};
 use connexus_domain::{
-    ActivityCursor, AttachmentId, ConversationId, Emoji, Limit, MediaKind, MessageId, Role, Slug,
-    Timestamp, UserId, terms,
+    ActivityCursor, AttachmentId, ConversationId, Emoji, Limit, MediaKind, MessageId, Role,
+    SessionId, Slug, Timestamp, UserId, terms,
 };
 use uuid::Uuid;
 
@@ -65,6 +65,11 @@ fn queries() -> Vec<(&'static str, Query, bool)> {
         // names that start alike are sorted by id, since no index has both orders
         ("users: prefix", user::candidates(user, "a", None, 21), true),
         ("blocks", block::list(user, Some(user), LIMIT), false),
+        (
+            "sessions by id",
+            session::with_ids(&[SessionId::from_uuid(Uuid::nil())]),
+            false,
+        ),
         ("sessions", session::list(user, now), false),
         ("ended sessions", session::ended_before(now, LIMIT), false),
         (

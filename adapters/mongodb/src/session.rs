@@ -5,7 +5,7 @@ use connexus_domain::session::{NewSession, Rotation, TokenHash};
 use connexus_domain::{Entity, Error, Limit, Result, Session, SessionId, Timestamp, UserId};
 use serde::Deserialize;
 
-use crate::documents::{Id as _, SessionDoc, TokenDoc, date, session_id, token};
+use crate::documents::{Id as _, SessionDoc, TokenDoc, date, ids, session_id, token};
 use crate::error::Tried;
 use crate::query::Query;
 use crate::storage::MongoStorage;
@@ -17,6 +17,10 @@ use crate::user;
 struct Named {
     #[serde(rename = "_id")]
     id: bson::Uuid,
+}
+
+pub(crate) fn with_ids(list: &[SessionId]) -> Query {
+    Query::of::<SessionDoc>(doc! { "_id": { "$in": ids(list.iter().copied()) } })
 }
 
 #[async_trait]
@@ -46,9 +50,10 @@ impl SessionRepository for MongoStorage {
             .await
     }
 
-    async fn get(&self, id: SessionId) -> Result<Option<Session>> {
-        let found: Option<SessionDoc> = self.find_one(doc! { "_id": id.bson() }).await?;
-        Ok(found.map(SessionDoc::into_session))
+    async fn get_many(&self, list: &[SessionId]) -> Result<Vec<Session>> {
+        let query = &with_ids(list);
+        let found: Vec<SessionDoc> = self.read(|tx| Box::pin(tx.find(query.clone()))).await?;
+        Ok(found.into_iter().map(SessionDoc::into_session).collect())
     }
 
     async fn list(&self, user: UserId, now: Timestamp) -> Result<Vec<Session>> {

@@ -9,6 +9,7 @@ use connexus_domain::ports::{
 };
 use connexus_domain::{Error, Result};
 use mongodb::{Client, Database};
+use tokio::sync::Semaphore;
 
 use crate::error::{InDomain as _, Late};
 use crate::open::{self, MongoOptions};
@@ -28,6 +29,8 @@ pub struct MongoStorage {
     pub(crate) timeout: Duration,
     /// How long one attempt of it may.
     pub(crate) lifetime: Lifetime,
+    /// One for each connection that calls may have.
+    pub(crate) turns: Arc<Semaphore>,
     pub(crate) late: Arc<Queues>,
     pub(crate) orphans: Arc<Orphans>,
 }
@@ -40,11 +43,14 @@ impl MongoStorage {
     /// [`OpenError`](crate::OpenError) that says what is wrong.
     pub async fn connect(url: &str, options: MongoOptions) -> Result<Self> {
         let (client, database) = open::open(url, &options).await?;
+        let turns = usize::try_from(options.max_connections).unwrap_or(usize::MAX);
+        let turns = turns.clamp(1, Semaphore::MAX_PERMITS);
         Ok(Self {
             client,
             database,
             timeout: options.operation_timeout,
             lifetime: Lifetime::of(options.operation_timeout),
+            turns: Arc::new(Semaphore::new(turns)),
             late: Arc::default(),
             orphans: Arc::default(),
         })

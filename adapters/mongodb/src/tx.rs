@@ -15,7 +15,9 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::documents::{Record, decode, decode_part};
-use crate::error::{Failure, Late, Tried, check_updates, is_conflict, is_lost, is_transient};
+use crate::error::{
+    Failure, Late, Tried, count_updates, is_conflict, is_duplicate, is_lost, is_transient,
+};
 use crate::indexes;
 use crate::open::durable;
 use crate::orphans::SUSPICIOUS;
@@ -61,7 +63,7 @@ impl MongoStorage {
                 tx.end(answer).await
             };
             // on the heap, or every caller's future would be as large
-            let bounded = self.bounded(Box::pin(attempt));
+            let bounded = self.in_turn(self.bounded(Box::pin(attempt)));
             if let Some(answer) = patience.done(bounded).await? {
                 return Ok(answer);
             }
@@ -73,6 +75,38 @@ impl MongoStorage {
                 queued = Some(patience.wait(self.late.of(conversation).lock()).await?);
             }
         }
+    }
+
+    /// Does `work` in a transaction, once. `None` when it does not answer, when others were in its way, or when
+    /// what it inserts is there already: then nothing of it is kept.
+    pub(crate) async fn transact_once<'a, T, F>(&'a self, work: F) -> Result<Option<T>>
+    where
+        F: for<'t> FnOnce(&'t mut Tx<'a>) -> BoxFuture<'t, Tried<Option<T>>>,
+    {
+        let attempt = async {
+            let mut tx = Tx::begin(self).await?;
+            let answer = work(&mut tx).await;
+            if matches!(answer, Ok(None)) {
+                tx.abandon();
+            }
+            tx.end(answer).await
+        };
+        let patience = Patience::new(self.timeout);
+        let bounded = self.in_turn(self.bounded(Box::pin(attempt)));
+        match patience.wait(bounded).await? {
+            Ok(answer) => Ok(answer),
+            Err(Failure::Driver(error)) if is_transient(&error) || is_duplicate(&error) => Ok(None),
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    /// Does `work` once it may have one of the connections. The driver has a queue for them, too, but when those
+    /// who wait in it go away, a connection that comes free may wake nobody, until some other call does. Here
+    /// nobody gets into that queue.
+    async fn in_turn<T>(&self, work: impl Future<Output = T>) -> T {
+        // never closed; and given back after what `work` holds
+        let _turn = self.turns.acquire().await.ok();
+        work.await
     }
 
     /// An attempt that ends within its lifetime: others rely on it.
@@ -89,10 +123,10 @@ impl MongoStorage {
     {
         let mut patience = Patience::new(self.timeout);
         loop {
-            let attempt = async {
+            let attempt = self.in_turn(async {
                 let mut tx = Tx::snapshot(self).await?;
                 work(&mut tx).await
-            };
+            });
             if let Some(answer) = patience.done(attempt).await? {
                 return Ok(answer);
             }
@@ -341,6 +375,12 @@ impl<'a> Tx<'a> {
     /// Many [statements](crate::query::statement) in one round trip. (What the driver has for it needs
     /// version 8.)
     pub async fn update<D: Record>(&mut self, statements: Vec<Document>) -> Tried<()> {
+        self.update_found::<D>(statements).await.map(drop)
+    }
+
+    /// The same; answers how many statements found their document.
+    pub async fn update_found<D: Record>(&mut self, statements: Vec<Document>) -> Tried<usize> {
+        let mut found = 0;
         for some in statements.chunks(STATEMENTS) {
             let command = doc! { "update": D::COLLECTION, "updates": some };
             let database = self.storage.database.clone();
@@ -348,9 +388,9 @@ impl<'a> Tx<'a> {
                 .run_command(command)
                 .session(self.session())
                 .await?;
-            check_updates(reply)?;
+            found += count_updates(reply)?;
         }
-        Ok(())
+        Ok(found)
     }
 
     pub async fn insert<D: Record>(&mut self, documents: &[D]) -> Tried<()> {

@@ -14,7 +14,7 @@ use crate::testing::Database;
 use crate::{PostgresStorage, attachment, conversation, message, receipt, session, user};
 
 /// A query, and whether it may sort: only what is bounded by one user, one page, one batch or one message.
-const QUERIES: [(&str, &str, bool); 47] = [
+const QUERIES: [(&str, &str, bool); 48] = [
     ("append: at once", message::STORE_AT_ONCE, true),
     ("append: lock", message::LOCK, true),
     ("append: look up", message::LOOKUP, true),
@@ -61,6 +61,7 @@ const QUERIES: [(&str, &str, bool); 47] = [
     ("user search: all", user::SEARCH_ALL, false),
     // names that start alike are sorted by id, since no index has both orders
     ("user search: prefix", user::SEARCH_PREFIX, true),
+    ("sessions by id", session::BY_IDS, false),
     ("sessions", session::LIST, false),
     ("end sessions", session::END_ALL, false),
     ("purge: sessions", session::PURGE, false),

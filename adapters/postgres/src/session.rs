@@ -6,7 +6,7 @@ use sqlx::{PgConnection, Row as _};
 
 use crate::error::InDomain as _;
 use crate::rows::{self, SESSION_WIDTH, session_columns};
-use crate::sql::or_least;
+use crate::sql::{or_least, uuids};
 use crate::storage::{PostgresStorage, Tx};
 
 /// Both rows are locked, so that both are read again after waiting for somebody who rotates.
@@ -15,6 +15,12 @@ pub(crate) const BY_TOKEN: &str = concat!(
     session_columns!(),
     ", t.is_current FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id \
      WHERE t.hash = $1 FOR UPDATE OF s, t"
+);
+
+pub(crate) const BY_IDS: &str = concat!(
+    "SELECT ",
+    session_columns!(),
+    " FROM sessions s WHERE s.id = ANY($1::uuid[])"
 );
 
 pub(crate) const LIST: &str = concat!(
@@ -47,8 +53,8 @@ impl SessionRepository for PostgresStorage {
             .await
     }
 
-    async fn get(&self, id: SessionId) -> Result<Option<Session>> {
-        self.reading(move || get(self, id)).await
+    async fn get_many(&self, ids: &[SessionId]) -> Result<Vec<Session>> {
+        self.reading(move || get_many(self, ids)).await
     }
 
     async fn list(&self, user: UserId, now: Timestamp) -> Result<Vec<Session>> {
@@ -135,19 +141,15 @@ async fn rotate(
     Ok(rotation)
 }
 
-async fn get(storage: &PostgresStorage, id: SessionId) -> Result<Option<Session>> {
-    sqlx::query(concat!(
-        "SELECT ",
-        session_columns!(),
-        " FROM sessions s WHERE s.id = $1"
-    ))
-    .bind(id.as_uuid())
-    .fetch_optional(&mut **storage.look().await?)
-    .await
-    .in_domain()?
-    .as_ref()
-    .map(rows::session)
-    .transpose()
+async fn get_many(storage: &PostgresStorage, ids: &[SessionId]) -> Result<Vec<Session>> {
+    sqlx::query(BY_IDS)
+        .bind(uuids(ids.iter().copied()))
+        .fetch_all(&mut **storage.look().await?)
+        .await
+        .in_domain()?
+        .iter()
+        .map(rows::session)
+        .collect()
 }
 
 async fn list(storage: &PostgresStorage, user: UserId, now: Timestamp) -> Result<Vec<Session>> {

@@ -6,7 +6,7 @@ use sqlx::{Row as _, SqliteConnection};
 
 use crate::error::InDomain as _;
 use crate::rows::{self, SESSION_WIDTH, session_columns};
-use crate::sql::bytes_or_least;
+use crate::sql::{bytes_or_least, json_ids};
 use crate::storage::{SqliteStorage, Tx};
 
 #[async_trait]
@@ -72,19 +72,19 @@ impl SessionRepository for SqliteStorage {
         Ok(rotation)
     }
 
-    async fn get(&self, id: SessionId) -> Result<Option<Session>> {
+    async fn get_many(&self, ids: &[SessionId]) -> Result<Vec<Session>> {
         sqlx::query(concat!(
             "SELECT ",
             session_columns!(),
-            " FROM sessions s WHERE s.id = ?1"
+            " FROM sessions s WHERE s.id IN (SELECT unhex(value) FROM json_each(?1))"
         ))
-        .bind(id.as_uuid())
-        .fetch_optional(&self.readers)
+        .bind(json_ids(ids.iter().copied()))
+        .fetch_all(&self.readers)
         .await
         .in_domain()?
-        .as_ref()
+        .iter()
         .map(rows::session)
-        .transpose()
+        .collect()
     }
 
     async fn list(&self, user: UserId, now: Timestamp) -> Result<Vec<Session>> {

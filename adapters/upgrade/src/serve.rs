@@ -30,6 +30,10 @@ use tokio_util::task::TaskTracker;
 use crate::Takeover;
 use crate::incoming::Incoming;
 
+/// How long the head of a connection's first request may take. Clients with a pool open connections ahead of need,
+/// and an answer to one of them (408) that meets a request on its way is an error there.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// How the server listens.
 #[derive(Clone)]
 pub struct Settings {
@@ -98,6 +102,7 @@ where
         let stopping = stopping.clone();
         HttpService::build()
             .keep_alive(KeepAlive::default())
+            .client_request_timeout(HEAD_TIMEOUT)
             // a poll that its client has given up ends at once
             .h1_allow_half_closed(false)
             .local_addr(address)

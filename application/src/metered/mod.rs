@@ -167,8 +167,8 @@ impl SessionRepository for Metered {
         )
         .await
     }
-    async fn get(&self, id: SessionId) -> Result<Option<Session>> {
-        timed("sessions.get", self.inner.sessions().get(id)).await
+    async fn get_many(&self, ids: &[SessionId]) -> Result<Vec<Session>> {
+        timed("sessions.get_many", self.inner.sessions().get_many(ids)).await
     }
     async fn list(&self, user: UserId, now: Timestamp) -> Result<Vec<Session>> {
         timed("sessions.list", self.inner.sessions().list(user, now)).await

@@ -15,15 +15,18 @@ use connexus_blobs::{
 use connexus_crypto::{
     Argon2Hasher, Argon2Params, HasherSettings, JwtIssuer, JwtSettings, SystemClock, UuidV7Source,
 };
-use connexus_domain::Error;
 use connexus_domain::ports::{
     BlobStore, MalwareScanner, MediaFormat, MediaIntake, SizeLimits, Storage,
 };
+use connexus_domain::{AttachmentId, Error};
 use connexus_limits::{GovernorLimiter, LimitSettings, Rate};
 
 use crate::backends;
 use crate::config::{Config, Profile};
 use crate::files;
+
+/// How long the start waits for the store of files.
+const FILES_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Opens the database that the URL names, and waits a bounded time for it.
 pub async fn storage(config: &Config) -> anyhow::Result<Arc<dyn Storage>> {
@@ -81,6 +84,7 @@ pub async fn application(config: &Config) -> anyhow::Result<Arc<Connexus>> {
     })
     .context("auth.jwt_secret")?;
     let passwords = Argon2Hasher::new(hasher(config)).context("auth.argon2")?;
+    let spool = spool(config)?;
     let ports = Ports {
         storage: Arc::new(Metered::new(storage(config).await?)),
         clock: Arc::new(SystemClock),
@@ -88,8 +92,9 @@ pub async fn application(config: &Config) -> anyhow::Result<Arc<Connexus>> {
         passwords: Arc::new(passwords),
         tokens: Arc::new(tokens),
         blobs: blobs(config)?,
-        intake: intake(config)?,
+        intake: intake(config, spool.clone())?,
     };
+    try_files(&ports, &spool).await?;
     Ok(Connexus::start(ports, settings(config)))
 }
 
@@ -106,11 +111,34 @@ fn blobs(config: &Config) -> anyhow::Result<Arc<dyn BlobStore>> {
     connexus_blobs::open(&settings).context("files.url")
 }
 
+/// Where files are while they are received.
+fn spool(config: &Config) -> anyhow::Result<Spool> {
+    let folder = &config.files.temporary_dir;
+    files::make_folder(folder).context("files.temporary_dir")?;
+    Spool::open(folder).context("files.temporary_dir")
+}
+
+/// Stores and reads a small file. A store that is set wrongly is better found now than by the first user who
+/// sends something; one that is away may come back, and chat goes on without it.
+async fn try_files(ports: &Ports, spool: &Spool) -> anyhow::Result<()> {
+    let id = AttachmentId::from_uuid(ports.ids.next());
+    let probing = connexus_blobs::probe(&*ports.blobs, spool, id);
+    match tokio::time::timeout(FILES_PATIENCE, probing).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error @ Error::Unavailable { .. })) => {
+            tracing::warn!(cause = %cause(&error), "files.url: the store cannot be used; going on without it");
+        }
+        Ok(Err(error)) => anyhow::bail!("files.url: {}", cause(&error)),
+        Err(_elapsed) => {
+            tracing::warn!("files.url: the store does not answer; going on without it");
+        }
+    }
+    Ok(())
+}
+
 /// Receives files, and has them scanned where that is wanted.
-fn intake(config: &Config) -> anyhow::Result<Arc<dyn MediaIntake>> {
-    files::make_folder(&config.files.temporary_dir).context("files.temporary_dir")?;
+fn intake(config: &Config, spool: Spool) -> anyhow::Result<Arc<dyn MediaIntake>> {
     let files = &config.files;
-    let spool = Spool::open(&files.temporary_dir).context("files.temporary_dir")?;
     let defaults = IntakeSettings::default();
     let allowed = files.allowed.iter().map(|name| {
         MediaFormat::parse(name).with_context(|| {

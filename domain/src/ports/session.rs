@@ -26,8 +26,13 @@ pub trait SessionRepository: Send + Sync {
         now: Timestamp,
     ) -> Result<Rotation>;
 
+    /// Those of the sessions that there are, each once, in no order.
+    async fn get_many(&self, ids: &[SessionId]) -> Result<Vec<Session>>;
+
     /// The session.
-    async fn get(&self, id: SessionId) -> Result<Option<Session>>;
+    async fn get(&self, id: SessionId) -> Result<Option<Session>> {
+        Ok(self.get_many(&[id]).await?.pop())
+    }
 
     /// The user's live sessions, the latest used first.
     async fn list(&self, user: UserId, now: Timestamp) -> Result<Vec<Session>>;

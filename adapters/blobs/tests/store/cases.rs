@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use connexus_blobs::{Spool, probe};
 use connexus_domain::ports::{BlobKey, BlobStore, Content as _, Variant};
 use connexus_domain::{AttachmentId, Timestamp};
 use futures_util::TryStreamExt as _;
@@ -158,6 +159,16 @@ pub async fn many_write_at_once(store: &dyn BlobStore) {
     futures_util::future::try_join_all(puts).await.unwrap();
     let found = read(store, key, None).await.unwrap();
     assert!(contents.iter().any(|content| content.0 == found));
+}
+
+pub async fn trying_it_out_leaves_nothing(store: &dyn BlobStore) {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = Spool::open(folder.path()).unwrap();
+    let id = new_key().attachment_id;
+    probe(store, &spool, id).await.unwrap();
+    for variant in Variant::ALL {
+        assert_eq!(store.size(BlobKey::new(id, variant)).await.unwrap(), None);
+    }
 }
 
 pub async fn it_answers(store: &dyn BlobStore) {

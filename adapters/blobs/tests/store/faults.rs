@@ -1,10 +1,12 @@
 //! Stores that are away or set wrongly, what only one of them has, and what a killed process leaves.
 
+use std::ops::Range;
 use std::time::Duration;
 
-use connexus_blobs::{BlobSettings, S3Keys, open};
-use connexus_domain::ports::{Content, Presign};
-use connexus_domain::{Error, Timestamp};
+use async_trait::async_trait;
+use connexus_blobs::{BlobSettings, S3Keys, Spool, open, probe};
+use connexus_domain::ports::{BlobKey, BlobRead, BlobStore, Content, Presign};
+use connexus_domain::{AttachmentId, Error, Timestamp};
 
 use crate::cases::new_key;
 use crate::content::Whole;
@@ -135,6 +137,7 @@ async fn a_store_that_is_away_is_unavailable() {
     assert!(unavailable(
         &store.put(key, &Whole::of(10), "text/plain").await
     ));
+    assert!(unavailable(&tried(&*store).await));
 }
 
 #[tokio::test]
@@ -154,6 +157,58 @@ async fn wrong_keys_are_a_fault_of_ours() {
     assert!(internal(
         store.put(key, &Whole::of(10), "text/plain").await.err()
     ));
+    assert!(internal(tried(&*store).await.err()));
+}
+
+/// Tries the store out.
+async fn tried(store: &dyn BlobStore) -> Result<(), Error> {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = Spool::open(folder.path()).unwrap();
+    probe(store, &spool, new_key().attachment_id).await
+}
+
+/// Stores nothing, and says that it did.
+struct Sink;
+
+#[async_trait]
+impl BlobStore for Sink {
+    fn name(&self) -> &'static str {
+        "sink"
+    }
+
+    async fn put(&self, _: BlobKey, _: &dyn Content, _: &str) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn read(&self, _: BlobKey, _: Option<Range<u64>>) -> Result<Option<BlobRead>, Error> {
+        Ok(None)
+    }
+
+    async fn size(&self, _: BlobKey) -> Result<Option<u64>, Error> {
+        Ok(None)
+    }
+
+    async fn delete(&self, _: AttachmentId) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn presign(&self, _: BlobKey, _: &Presign<'_>) -> Result<Option<String>, Error> {
+        Ok(None)
+    }
+
+    async fn ping(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn sweep(&self, _: Timestamp) -> Result<u64, Error> {
+        Ok(0)
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_keeps_nothing_is_told() {
+    let error = tried(&Sink).await.unwrap_err();
+    assert!(matches!(error, Error::Internal { .. }), "{error}");
 }
 
 #[tokio::test]

@@ -21,12 +21,18 @@ pub async fn a_session_survives_the_round_trip(w: &World) {
     };
     w.sessions().open(&new).await.unwrap();
     let other = w.another().await;
-    for session in [with_device, without] {
+    for session in [&with_device, &without] {
         let found = other.sessions().get(session.id).await.unwrap();
-        assert_eq!(found, Some(session));
+        assert_eq!(found.as_ref(), Some(session));
     }
     let unknown = SessionId::from_uuid(w.uuid());
     assert_eq!(w.sessions().get(unknown).await.unwrap(), None);
+
+    let ids = [without.id, unknown, with_device.id, without.id];
+    let mut found = other.sessions().get_many(&ids).await.unwrap();
+    found.sort_by_key(|session| session.device.is_none());
+    assert_eq!(found, [with_device, without]);
+    assert_eq!(w.sessions().get_many(&[]).await.unwrap(), []);
 }
 
 pub async fn a_session_of_nobody_is_refused(w: &World) {

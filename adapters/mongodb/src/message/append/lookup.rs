@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use bson::doc;
+use bson::{Document, doc};
 use connexus_domain::attachment::Claims;
 use connexus_domain::message::Fingerprint;
 use connexus_domain::{
@@ -34,21 +34,21 @@ pub(crate) struct Referred {
     pub in_thread: bool,
 }
 
-/// Locks the batch's conversations, in the order of their ids, and answers where they stand. Until the
-/// end of the transaction nobody else gets at them.
-pub(super) async fn conversations(
+/// Where the batch's conversations stand.
+pub(super) async fn standings(
     tx: &mut Tx<'_>,
     batch: &[NewMessage],
 ) -> Tried<HashMap<ConversationId, Standing>> {
-    #[derive(Deserialize)]
-    struct Part {
-        #[serde(rename = "_id")]
-        id: Uuid,
-        last_seq: i64,
-        rev: i64,
-        last_activity_at: DateTime,
-    }
-    let distinct: HashSet<ConversationId> = batch.iter().map(|new| new.conversation_id).collect();
+    read(tx, filter(&distinct(batch))).await
+}
+
+/// The same once they are locked, in the order of their ids. Until the end of the transaction nobody else gets
+/// at them.
+pub(super) async fn locked(
+    tx: &mut Tx<'_>,
+    batch: &[NewMessage],
+) -> Tried<HashMap<ConversationId, Standing>> {
+    let distinct = distinct(batch);
     // the rev that a lock takes is given back, since messages take their own
     if let (1, Some(only)) = (distinct.len(), distinct.iter().next()) {
         let locked = conversation::lock(tx, *only).await?;
@@ -65,16 +65,40 @@ pub(super) async fn conversations(
     if let Some(first) = distinct.iter().min() {
         tx.want(*first);
     }
-    let filter = doc! { "_id": { "$in": ids(distinct) }, "deleted_at": null };
+    let filter = filter(&distinct);
     tx.update_many::<ConversationDoc>(filter.clone(), doc! { "$inc": { "rev": 1_i64 } })
         .await?;
+    let mut standings = read(tx, filter).await?;
+    for standing in standings.values_mut() {
+        standing.rev -= 1;
+    }
+    Ok(standings)
+}
+
+fn distinct(batch: &[NewMessage]) -> HashSet<ConversationId> {
+    batch.iter().map(|new| new.conversation_id).collect()
+}
+
+fn filter(conversations: &HashSet<ConversationId>) -> Document {
+    doc! { "_id": { "$in": ids(conversations.iter().copied()) }, "deleted_at": null }
+}
+
+async fn read(tx: &mut Tx<'_>, filter: Document) -> Tried<HashMap<ConversationId, Standing>> {
+    #[derive(Deserialize)]
+    struct Part {
+        #[serde(rename = "_id")]
+        id: Uuid,
+        last_seq: i64,
+        rev: i64,
+        last_activity_at: DateTime,
+    }
     let query = Query::of::<ConversationDoc>(filter)
         .fields(doc! { "last_seq": 1, "rev": 1, "last_activity_at": 1 });
-    let locked: Vec<Part> = tx.find_parts(query).await?;
-    let standings = locked.into_iter().map(|part| {
+    let found: Vec<Part> = tx.find_parts(query).await?;
+    let standings = found.into_iter().map(|part| {
         let standing = Standing {
             last_seq: part.last_seq,
-            rev: part.rev - 1,
+            rev: part.rev,
             last_activity_at: time(part.last_activity_at),
         };
         (conversation_id(part.id), standing)
