@@ -51,7 +51,7 @@ pub(crate) enum Late {
     Migrating,
 }
 
-/// The reply to an `update` command of which statements failed, or that does not tell.
+/// Statements of one `update` command that failed.
 #[derive(Debug, thiserror::Error)]
 #[error("an update failed: {0}")]
 pub(crate) struct FailedUpdate(pub Document);
@@ -260,16 +260,12 @@ fn conflicting_field(message: &str) -> Option<&'static str> {
         .find_map(|(name, field)| (name == index).then_some(field))
 }
 
-/// How many statements of an `update` command found a document; an error when its `reply` tells of some that
-/// failed.
-pub(crate) fn count_updates(reply: Document) -> Tried<usize> {
+/// Whether `reply` of an `update` command tells of statements that failed.
+pub(crate) fn check_updates(reply: Document) -> Tried<()> {
     if reply.contains_key("writeErrors") || reply.contains_key("writeConcernError") {
         return Err(Error::internal(FailedUpdate(reply)).into());
     }
-    match reply.get_i32("n").map(usize::try_from) {
-        Ok(Ok(matched)) => Ok(matched),
-        _ => Err(Error::internal(FailedUpdate(reply)).into()),
-    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -4,12 +4,13 @@ use async_trait::async_trait;
 use bson::{Document, doc};
 use connexus_domain::ports::ReceiptRepository;
 use connexus_domain::{
-    ConversationId, Limit, Member, Page, Receipt, Result, Seq, Timestamp, UserId, WatermarkAdvance,
+    ConversationId, Error, Limit, Member, Page, Receipt, Result, Seq, Timestamp, UserId,
+    WatermarkAdvance,
 };
 
 use crate::conversation::{heads_of, members_among, members_page};
 use crate::documents::{MemberDoc, MemberKey, date};
-use crate::error::Tried;
+use crate::error::{Late, Tried};
 use crate::query::statement;
 use crate::storage::MongoStorage;
 use crate::tx::Tx;
@@ -17,10 +18,11 @@ use crate::tx::Tx;
 #[async_trait]
 impl ReceiptRepository for MongoStorage {
     async fn advance(&self, batch: &[WatermarkAdvance], now: Timestamp) -> Result<Vec<Receipt>> {
-        if batch.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.transact(|tx| Box::pin(advance(tx, batch, now))).await
+        let to = highest(batch);
+        let moving = move_to(self, &to, now);
+        tokio::time::timeout(self.timeout, Box::pin(moving))
+            .await
+            .map_err(|elapsed| Error::unavailable(Late::Silent(elapsed)))?
     }
 
     async fn list(
@@ -34,42 +36,48 @@ impl ReceiptRepository for MongoStorage {
     }
 }
 
-/// Reads whom it concerns and writes who moves. A member that moves meanwhile is a write conflict, so
-/// nobody is moved back.
-async fn advance(
-    tx: &mut Tx<'_>,
-    batch: &[WatermarkAdvance],
-    now: Timestamp,
-) -> Tried<Vec<Receipt>> {
-    let to = highest(batch);
+/// Where each member is to be moved: `delivered` and `read`.
+type Targets = HashMap<(ConversationId, UserId), (Seq, Seq)>;
+
+/// Reads whom it concerns, and moves them forward from wherever they are by then. Not in one transaction: that
+/// would be in the way of the messages of all whom it moves, and they in its.
+async fn move_to(storage: &MongoStorage, to: &Targets, now: Timestamp) -> Result<Vec<Receipt>> {
+    let standing = storage.read(|tx| Box::pin(standing(tx, to))).await?;
+    let mut moved = Vec::new();
+    let mut statements = Vec::new();
+    for (before, last) in standing {
+        if let Some(to) = to.get(&(before.conversation_id, before.user_id))
+            && let Some(after) = after(before, *to, last, now)
+        {
+            statements.push(write(&before, &after));
+            moved.push(after);
+        }
+    }
+    storage.update_now::<MemberDoc>(statements).await?;
+    Ok(moved)
+}
+
+/// Where those who are present stand, and the last message that there is for each.
+async fn standing(tx: &mut Tx<'_>, to: &Targets) -> Tried<Vec<(Receipt, Seq)>> {
     let conversations = to.keys().map(|(conversation, _)| *conversation);
     let last: HashMap<ConversationId, Seq> = heads_of(tx, conversations)
         .await?
         .into_iter()
         .map(|head| (head.conversation_id, head.last_seq))
         .collect();
-    let keys = to
-        .keys()
-        .filter(|(conversation, _)| last.contains_key(conversation))
-        .copied();
-    let mut moved = Vec::new();
-    for member in members_among(tx, keys).await? {
-        let place = (member.conversation_id, member.user_id);
-        if let (Some(to), Some(last)) = (to.get(&place), last.get(&place.0)) {
-            moved.extend(after(member.receipt(), *to, *last, now));
-        }
-    }
-    let statements: Vec<Document> = moved.iter().map(write).collect();
-    if statements.is_empty() {
-        tx.abandon();
-    }
-    tx.update::<MemberDoc>(statements).await?;
-    Ok(moved)
+    let keys = to.keys().copied();
+    let keys = keys.filter(|(conversation, _)| last.contains_key(conversation));
+    let members = members_among(tx, keys).await?;
+    let standing = members.into_iter().filter_map(|member| {
+        let last = last.get(&member.conversation_id)?;
+        Some((member.receipt(), *last))
+    });
+    Ok(standing.collect())
 }
 
 /// The highest that is asked for each member.
-fn highest(batch: &[WatermarkAdvance]) -> HashMap<(ConversationId, UserId), (Seq, Seq)> {
-    let mut to: HashMap<_, (Seq, Seq)> = HashMap::new();
+fn highest(batch: &[WatermarkAdvance]) -> Targets {
+    let mut to = Targets::new();
     for advance in batch {
         let (delivered, read) = to
             .entry((advance.conversation_id, advance.user_id))
@@ -101,11 +109,17 @@ fn after(
     (receipt != before).then_some(receipt)
 }
 
-fn write(receipt: &Receipt) -> Document {
-    let key = MemberKey::new(receipt.conversation_id, receipt.user_id);
-    let fields = doc! {
-        "delivered_seq": receipt.delivered_seq, "delivered_at": receipt.delivered_at.map(date),
-        "read_seq": receipt.read_seq, "read_at": receipt.read_at.map(date),
-    };
-    statement(doc! { "_id": key }, doc! { "$set": fields })
+/// Never backwards, whoever else moves this member meanwhile. By nothing but the id, which takes no planning.
+fn write(before: &Receipt, after: &Receipt) -> Document {
+    let key = MemberKey::new(after.conversation_id, after.user_id);
+    let mut fields = Document::new();
+    if after.delivered_seq > before.delivered_seq {
+        fields.insert("delivered_seq", after.delivered_seq);
+        fields.insert("delivered_at", after.delivered_at.map(date));
+    }
+    if after.read_seq > before.read_seq {
+        fields.insert("read_seq", after.read_seq);
+        fields.insert("read_at", after.read_at.map(date));
+    }
+    statement(doc! { "_id": key }, doc! { "$max": fields })
 }

@@ -16,7 +16,8 @@ use tokio::time::Instant;
 
 use crate::documents::{Record, decode, decode_part};
 use crate::error::{
-    Failure, Late, Tried, count_updates, is_conflict, is_duplicate, is_lost, is_transient,
+    Failure, InDomain as _, Late, Tried, check_updates, is_conflict, is_duplicate, is_lost,
+    is_transient,
 };
 use crate::indexes;
 use crate::open::durable;
@@ -98,6 +99,20 @@ impl MongoStorage {
             Err(Failure::Driver(error)) if is_transient(&error) || is_duplicate(&error) => Ok(None),
             Err(failure) => Err(failure.into()),
         }
+    }
+
+    /// Many [statements](crate::query::statement) in one round trip, each on its own and durable.
+    pub(crate) async fn update_now<D: Record>(&self, statements: Vec<Document>) -> Result<()> {
+        for some in statements.chunks(STATEMENTS) {
+            let command = doc! {
+                "update": D::COLLECTION, "updates": some, "ordered": false,
+                "writeConcern": { "w": "majority", "j": true },
+            };
+            let command = self.database.run_command(command);
+            let reply = self.in_turn(command.into_future()).await.in_domain()?;
+            check_updates(reply).in_domain()?;
+        }
+        Ok(())
     }
 
     /// Does `work` once it may have one of the connections. The driver has a queue for them, too, but when those
@@ -375,12 +390,6 @@ impl<'a> Tx<'a> {
     /// Many [statements](crate::query::statement) in one round trip. (What the driver has for it needs
     /// version 8.)
     pub async fn update<D: Record>(&mut self, statements: Vec<Document>) -> Tried<()> {
-        self.update_found::<D>(statements).await.map(drop)
-    }
-
-    /// The same; answers how many statements found their document.
-    pub async fn update_found<D: Record>(&mut self, statements: Vec<Document>) -> Tried<usize> {
-        let mut found = 0;
         for some in statements.chunks(STATEMENTS) {
             let command = doc! { "update": D::COLLECTION, "updates": some };
             let database = self.storage.database.clone();
@@ -388,9 +397,9 @@ impl<'a> Tx<'a> {
                 .run_command(command)
                 .session(self.session())
                 .await?;
-            found += count_updates(reply)?;
+            check_updates(reply)?;
         }
-        Ok(found)
+        Ok(())
     }
 
     pub async fn insert<D: Record>(&mut self, documents: &[D]) -> Tried<()> {

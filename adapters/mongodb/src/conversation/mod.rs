@@ -22,9 +22,9 @@ pub(crate) use list::{heads_of, members_page, scope};
 pub(crate) use list::{page, places, small, together, unread};
 #[cfg(test)]
 pub(crate) use membership::successor;
-pub(crate) use store::{access, by_direct_key, by_slug, find, lock, members_among};
+pub(crate) use store::{access, among, by_direct_key, by_slug, find, lock, members_among};
 #[cfg(test)]
-pub(crate) use store::{among, heads, members};
+pub(crate) use store::{heads, members};
 
 use crate::documents::ConversationDoc;
 use crate::storage::MongoStorage;

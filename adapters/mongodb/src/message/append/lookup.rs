@@ -13,8 +13,8 @@ use serde::Deserialize;
 use crate::attachment;
 use crate::conversation;
 use crate::documents::{
-    Binary, ClientKey, ConversationDoc, DateTime, MessageDoc, Uuid, conversation_id, fingerprint,
-    ids, message_id, time,
+    Binary, ClientKey, ConversationDoc, DateTime, MemberKey, MessageDoc, Uuid, conversation_id,
+    fingerprint, ids, message_id, time, user_id,
 };
 use crate::error::Tried;
 use crate::query::Query;
@@ -110,15 +110,22 @@ pub(super) async fn members(
     tx: &mut Tx<'_>,
     batch: &[NewMessage],
 ) -> Tried<HashSet<(ConversationId, UserId)>> {
+    #[derive(Deserialize)]
+    struct Part {
+        #[serde(rename = "_id")]
+        key: MemberKey,
+    }
     let pairs: HashSet<(ConversationId, UserId)> = batch
         .iter()
         .map(|new| (new.conversation_id, new.sender_id))
         .collect();
-    let present = conversation::members_among(tx, pairs).await?;
-    Ok(present
-        .into_iter()
-        .map(|member| (member.conversation_id, member.user_id))
-        .collect())
+    let query = conversation::among(pairs).fields(doc! { "_id": 1 });
+    let present: Vec<Part> = tx.find_parts(query).await?;
+    let members = present.into_iter().map(|Part { key }| {
+        let conversation = conversation_id(key.c);
+        (conversation, user_id(key.u))
+    });
+    Ok(members.collect())
 }
 
 /// The key that a message brings, if any.
