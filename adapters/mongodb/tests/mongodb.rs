@@ -359,3 +359,39 @@ async fn an_operator_from_outside_is_a_text() {
         assert_eq!(message.body.as_deref(), Some(text));
     }
 }
+
+/// Sockets that close take along what they were asking for, in whatever state it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_give_up_leave_nobody_waiting() {
+    let place = Place::new();
+    let options = MongoOptions {
+        max_connections: 2,
+        // whom nobody wakes is unavailable after this
+        operation_timeout: Duration::from_secs(2),
+        ..MongoOptions::default()
+    };
+    let storage = place.open_with(options).await;
+    storage.migrate().await.unwrap();
+    let world = World::over(storage.clone(), 0);
+    let [ann] = world.people().await;
+    for round in 0..40_u64 {
+        let asking: Vec<_> = (0..12)
+            .map(|_| {
+                let storage = storage.clone();
+                tokio::spawn(async move { storage.users().get(ann).await })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_micros(round * 50)).await;
+        let (patient, hasty): (Vec<_>, Vec<_>) = asking
+            .into_iter()
+            .enumerate()
+            .partition(|(n, _)| n % 3 == 0);
+        for (_, hasty) in hasty {
+            hasty.abort();
+        }
+        for (_, patient) in patient {
+            let found = patient.await.unwrap();
+            assert!(found.is_ok(), "in round {round}: {found:?}");
+        }
+    }
+}

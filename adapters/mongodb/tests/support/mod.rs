@@ -42,10 +42,15 @@ impl Place {
 
     #[allow(dead_code, reason = "not every test opens it here")]
     pub async fn open(&self) -> Arc<MongoStorage> {
-        let options = MongoOptions {
+        self.open_with(MongoOptions {
             max_connections: 16,
             ..MongoOptions::default()
-        };
+        })
+        .await
+    }
+
+    #[allow(dead_code, reason = "not every test opens it here")]
+    pub async fn open_with(&self, options: MongoOptions) -> Arc<MongoStorage> {
         let storage = MongoStorage::connect(&self.url(), options).await;
         Arc::new(storage.unwrap())
     }
