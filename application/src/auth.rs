@@ -214,7 +214,7 @@ impl Auth {
     }
 
     async fn load_session(&self, id: SessionId) -> Result<UserId> {
-        match self.context.session_reader.get(id).await? {
+        match self.context.sessions_by_id.get(id).await? {
             Some(session) if session.is_live(self.context.now()) => Ok(session.user_id),
             _ => Err(Error::Unauthenticated(AuthFailure::RevokedSession)),
         }

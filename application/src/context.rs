@@ -1,15 +1,17 @@
 //! What all use-cases share.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use connexus_domain::ports::{
     BlobStore, Clock, IdSource, MediaIntake, PasswordHasher, Storage, TokenIssuer,
 };
-use connexus_domain::{ConversationId, SessionId, Timestamp, UserId};
+use connexus_domain::{ConversationId, Session, SessionId, Timestamp, UserId};
 use moka::future::Cache;
 use tokio_util::task::TaskTracker;
 
+use crate::gather::Gather;
 use crate::hub::Hub;
 use crate::lanes::Lanes;
 use crate::presence::Registry;
@@ -17,7 +19,6 @@ use crate::receipts::Pending;
 use crate::recent::Recent;
 use crate::roster::Rosters;
 use crate::scene::Scenes;
-use crate::sessions::SessionReader;
 use crate::typing::Typists;
 use crate::{Ports, Settings};
 
@@ -35,7 +36,9 @@ pub(crate) struct Context {
     pub rosters: Rosters,
     pub scenes: Scenes,
     pub recent: Recent,
-    pub session_reader: SessionReader,
+    pub sessions_by_id: Gather<SessionId, Session>,
+    /// Those of whom the presence is told, as [`peers`](connexus_domain::ports::ConversationRepository::peers).
+    pub acquaintances: Gather<UserId, Vec<UserId>>,
     /// Live sessions and whose they are; forgotten at once when one is revoked here.
     pub sessions: Cache<SessionId, UserId>,
     /// Sessions that were ended here: remembered for as long as a look-up that began before may last.
@@ -62,7 +65,8 @@ impl Context {
         let scenes = Scenes::new(Arc::clone(&ports.storage), &settings.delivery);
         Arc::new_cyclic(|context| Self {
             lanes: Lanes::start(context, &settings.coalescer, tasks),
-            session_reader: SessionReader::start(Arc::clone(&ports.storage), tasks),
+            sessions_by_id: sessions_by_id(&ports.storage),
+            acquaintances: acquaintances(&ports.storage, settings.presence.max_members),
             sessions: Cache::builder()
                 .max_capacity(200_000)
                 .time_to_live(settings.auth.session_cache_ttl)
@@ -126,4 +130,30 @@ impl Context {
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
+}
+
+fn sessions_by_id(storage: &Arc<dyn Storage>) -> Gather<SessionId, Session> {
+    let storage = Arc::clone(storage);
+    Gather::start(move |ids: Vec<SessionId>| {
+        let storage = Arc::clone(&storage);
+        async move {
+            let found = storage.sessions().get_many(&ids).await?;
+            Ok(found.into_iter().map(|one| (one.id, one)).collect())
+        }
+    })
+}
+
+fn acquaintances(storage: &Arc<dyn Storage>, max_members: u32) -> Gather<UserId, Vec<UserId>> {
+    let storage = Arc::clone(storage);
+    Gather::start(move |users: Vec<UserId>| {
+        let storage = Arc::clone(&storage);
+        async move {
+            let conversations = storage.conversations();
+            let mut peers: HashMap<UserId, Vec<UserId>> = HashMap::new();
+            for (user, peer) in conversations.peers(&users, Some(max_members)).await? {
+                peers.entry(user).or_default().push(peer);
+            }
+            Ok(peers)
+        }
+    })
 }

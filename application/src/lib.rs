@@ -6,6 +6,7 @@
 mod access;
 mod client_address;
 mod context;
+mod gather;
 mod housekeeping;
 mod lanes;
 mod metered;
@@ -24,7 +25,6 @@ pub mod presence;
 pub mod receipts;
 mod recent;
 pub mod scene;
-mod sessions;
 pub mod settings;
 pub mod sync;
 pub mod typing;

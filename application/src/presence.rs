@@ -265,26 +265,29 @@ impl PresenceService {
 
     /// Those who are online among those with whom the asker shares a conversation, in the order of their ids.
     pub async fn online(&self, actor: &Actor) -> Result<Vec<Profile>> {
-        self.online_among(actor, None).await
+        let conversations = self.context.storage.conversations();
+        let pairs = conversations.peers(&[actor.user_id], None).await?;
+        let peers = pairs.into_iter().map(|(_, peer)| peer).collect();
+        self.online_among(actor, peers).await
     }
 
     /// The same without those who are together with the asker only in conversations in which presence is not told:
     /// what everybody is told who comes must not cost as much as all who are there.
     pub async fn online_outside_crowds(&self, actor: &Actor) -> Result<Vec<Profile>> {
-        let max = self.context.settings.presence.max_members;
-        self.online_among(actor, Some(max)).await
+        let peers = self.context.acquaintances.get(actor.user_id).await?;
+        self.online_among(actor, peers.unwrap_or_default()).await
     }
 
-    async fn online_among(&self, actor: &Actor, max: Option<u32>) -> Result<Vec<Profile>> {
+    /// Of `peers`, none of whom blocks the asker or is blocked.
+    async fn online_among(&self, actor: &Actor, peers: Vec<UserId>) -> Result<Vec<Profile>> {
         let context = &self.context;
-        let conversations = context.storage.conversations();
-        // nobody among them blocks the asker, nor is blocked
-        let pairs = conversations.peers(&[actor.user_id], max).await?;
-        let here: Vec<UserId> = pairs
+        let here: Vec<UserId> = peers
             .into_iter()
-            .map(|(_, peer)| peer)
             .filter(|peer| context.presence.is_connected(*peer))
             .collect();
+        if here.is_empty() {
+            return Ok(Vec::new());
+        }
         let found = context.storage.users().get_many(&here).await?;
         let mut online: Vec<Profile> = found
             .into_iter()

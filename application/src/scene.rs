@@ -14,6 +14,7 @@ use rustc_hash::FxHashMap;
 
 use crate::Actor;
 use crate::context::Context;
+use crate::gather::Gather;
 use crate::hub::{Delivery, Detail};
 use crate::roster::Roster;
 use crate::settings::DeliverySettings;
@@ -77,6 +78,7 @@ struct Stage {
 pub(crate) struct Scenes {
     storage: Arc<dyn Storage>,
     users: Cache<UserId, Arc<User>>,
+    users_by_id: Gather<UserId, User>,
     stages: Cache<ConversationId, Arc<Stage>>,
 }
 
@@ -95,9 +97,11 @@ impl Scenes {
             })
             .time_to_live(BELIEVED)
             .build();
+        let users_by_id = users_by_id(&storage);
         Self {
             storage,
             users,
+            users_by_id,
             stages,
         }
     }
@@ -120,7 +124,7 @@ impl Scenes {
         if let Some(known) = self.users.get(&id).await {
             return Ok(Some(known));
         }
-        let Some(user) = self.storage.users().get(id).await?.map(Arc::new) else {
+        let Some(user) = self.users_by_id.get(id).await?.map(Arc::new) else {
             return Ok(None);
         };
         self.users.insert(id, Arc::clone(&user)).await;
@@ -310,4 +314,15 @@ impl Named {
             sender_id: message.sender_id,
         }
     }
+}
+
+fn users_by_id(storage: &Arc<dyn Storage>) -> Gather<UserId, User> {
+    let storage = Arc::clone(storage);
+    Gather::start(move |ids: Vec<UserId>| {
+        let storage = Arc::clone(&storage);
+        async move {
+            let found = storage.users().get_many(&ids).await?;
+            Ok(found.into_iter().map(|user| (user.id, user)).collect())
+        }
+    })
 }
