@@ -36,11 +36,15 @@ impl ReceiptRepository for MongoStorage {
     }
 }
 
+/// Members that one transaction moves.
+const AT_ONCE: usize = 100;
+
 /// Where each member is to be moved: `delivered` and `read`.
 type Targets = HashMap<(ConversationId, UserId), (Seq, Seq)>;
 
 /// Reads whom it concerns, and moves them forward from wherever they are by then. Not in one transaction: that
-/// would be in the way of the messages of all whom it moves, and they in its.
+/// would be in the way of the messages of all whom it moves, and they in its. Nor each alone, which costs the
+/// server half as much again.
 async fn move_to(storage: &MongoStorage, to: &Targets, now: Timestamp) -> Result<Vec<Receipt>> {
     let standing = storage.read(|tx| Box::pin(standing(tx, to))).await?;
     let mut moved = Vec::new();
@@ -53,7 +57,11 @@ async fn move_to(storage: &MongoStorage, to: &Targets, now: Timestamp) -> Result
             moved.push(after);
         }
     }
-    storage.update_now::<MemberDoc>(statements).await?;
+    for some in statements.chunks(AT_ONCE) {
+        storage
+            .transact(|tx| Box::pin(tx.update::<MemberDoc>(some.to_vec())))
+            .await?;
+    }
     Ok(moved)
 }
 

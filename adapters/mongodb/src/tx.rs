@@ -16,8 +16,7 @@ use tokio::time::Instant;
 
 use crate::documents::{Record, decode, decode_part};
 use crate::error::{
-    Failure, InDomain as _, Late, Tried, check_updates, is_conflict, is_duplicate, is_lost,
-    is_transient,
+    Failure, Late, Tried, check_updates, is_conflict, is_duplicate, is_lost, is_transient,
 };
 use crate::indexes;
 use crate::open::durable;
@@ -99,20 +98,6 @@ impl MongoStorage {
             Err(Failure::Driver(error)) if is_transient(&error) || is_duplicate(&error) => Ok(None),
             Err(failure) => Err(failure.into()),
         }
-    }
-
-    /// Many [statements](crate::query::statement) in one round trip, each on its own and durable.
-    pub(crate) async fn update_now<D: Record>(&self, statements: Vec<Document>) -> Result<()> {
-        for some in statements.chunks(STATEMENTS) {
-            let command = doc! {
-                "update": D::COLLECTION, "updates": some, "ordered": false,
-                "writeConcern": { "w": "majority", "j": true },
-            };
-            let command = self.database.run_command(command);
-            let reply = self.in_turn(command.into_future()).await.in_domain()?;
-            check_updates(reply).in_domain()?;
-        }
-        Ok(())
     }
 
     /// Does `work` once it may have one of the connections. The driver has a queue for them, too, but when those
