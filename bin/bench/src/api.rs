@@ -1,4 +1,4 @@
-//! The REST calls that prepare a measurement.
+//! The REST calls that prepare a measurement, and those that are measured.
 
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
@@ -8,6 +8,16 @@ use serde_json::{Value, json};
 pub struct User {
     pub id: String,
     pub token: String,
+}
+
+/// A conversation, as far as a measurement wants to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conversation {
+    pub id: String,
+    /// Number of its newest message; 0 when there is none.
+    pub last_seq: u64,
+    /// How often it has changed.
+    pub rev: u64,
 }
 
 /// The server's native REST API.
@@ -26,6 +36,15 @@ impl Api {
             http: reqwest::Client::new(),
             url: url.to_owned(),
         }
+    }
+
+    /// With a connection of its own, which it keeps: as long as requests go one after the other.
+    pub fn alone(url: &str) -> anyhow::Result<Self> {
+        let http = reqwest::Client::builder().pool_max_idle_per_host(1);
+        Ok(Self {
+            http: http.build().context("an HTTP client")?,
+            url: url.to_owned(),
+        })
     }
 
     pub async fn register(&self, name: &str, password: &str) -> anyhow::Result<User> {
@@ -57,28 +76,59 @@ impl Api {
 
     /// The direct conversation of two users; answers its id.
     pub async fn open_direct(&self, one: &User, other: &User) -> anyhow::Result<String> {
-        let body = json!({"kind": "direct", "user_id": other.id});
-        let token = Some(one.token.as_str());
-        text(&self.post("/v1/conversations", token, &body).await?, "/id")
+        Ok(self.direct(one, other).await?.id)
     }
 
-    async fn post(&self, path: &str, token: Option<&str>, body: &Value) -> anyhow::Result<Value> {
-        let url = format!("{}{path}", self.url);
-        let mut request = self.http.post(&url).json(body);
+    /// The direct conversation of two users, which may have been there before.
+    pub async fn direct(&self, one: &User, other: &User) -> anyhow::Result<Conversation> {
+        let body = json!({"kind": "direct", "user_id": other.id});
+        let token = Some(one.token.as_str());
+        Conversation::of(&self.post("/v1/conversations", token, &body).await?)
+    }
+
+    /// A conversation of the user's, as it is now.
+    pub async fn conversation(&self, user: &User, id: &str) -> anyhow::Result<Conversation> {
+        Conversation::of(&self.get(&format!("/v1/conversations/{id}"), user).await?)
+    }
+
+    pub async fn get(&self, path: &str, user: &User) -> anyhow::Result<Value> {
+        let request = self.http.get(format!("{}{path}", self.url));
+        let request = request.bearer_auth(&user.token);
+        answer(&format!("GET {path}"), request).await
+    }
+
+    pub async fn post(
+        &self,
+        path: &str,
+        token: Option<&str>,
+        body: &Value,
+    ) -> anyhow::Result<Value> {
+        let mut request = self.http.post(format!("{}{path}", self.url)).json(body);
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
-        let answer = request
-            .send()
-            .await
-            .with_context(|| format!("POST {url}"))?;
-        let status = answer.status();
-        if !status.is_success() {
-            bail!("POST {url}: {status} {}", answer.text().await?);
-        }
-        let body = answer.json().await;
-        body.with_context(|| format!("the answer to POST {url}"))
+        answer(&format!("POST {path}"), request).await
     }
+}
+
+impl Conversation {
+    fn of(answer: &Value) -> anyhow::Result<Self> {
+        Ok(Self {
+            id: text(answer, "/id")?,
+            last_seq: number(answer, "/last_seq")?,
+            rev: number(answer, "/rev")?,
+        })
+    }
+}
+
+async fn answer(what: &str, request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
+    let answer = request.send().await.with_context(|| what.to_owned())?;
+    let status = answer.status();
+    if !status.is_success() {
+        bail!("{what}: {status} {}", answer.text().await?);
+    }
+    let body = answer.json().await;
+    body.with_context(|| format!("the answer to {what}"))
 }
 
 fn user(answer: &Value) -> anyhow::Result<User> {
@@ -86,6 +136,11 @@ fn user(answer: &Value) -> anyhow::Result<User> {
         id: text(answer, "/user/id")?,
         token: text(answer, "/access_token")?,
     })
+}
+
+fn number(answer: &Value, pointer: &str) -> anyhow::Result<u64> {
+    let found = answer.pointer(pointer).and_then(Value::as_u64);
+    found.with_context(|| format!("no {pointer} in {answer}"))
 }
 
 fn text(answer: &Value, pointer: &str) -> anyhow::Result<String> {

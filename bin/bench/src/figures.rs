@@ -1,5 +1,7 @@
 //! What came of a measurement.
 
+use std::collections::BTreeMap;
+
 use hdrhistogram::Histogram;
 
 use crate::check::Faults;
@@ -42,6 +44,37 @@ pub struct Figures {
     pub stored: u64,
     /// What the server used, at the beginning and at the end of the time that is measured.
     pub server: Option<(Usage, Usage)>,
+    /// The server's resident memory.
+    pub memory: Option<Memory>,
+    /// What became of those who stopped reading, when there were any.
+    pub stopped: Option<Stopped>,
+}
+
+/// Resident memory in KiB.
+#[derive(Debug, Clone, Copy)]
+pub struct Memory {
+    /// When everybody was connected, and nothing had been sent.
+    pub before: u64,
+    /// The most that was seen from then on, several times a second, until the end of what is measured.
+    pub most: u64,
+}
+
+/// Readers that stopped reading, and what they have after they came back.
+#[derive(Debug, Default)]
+pub struct Stopped {
+    pub readers: u64,
+    /// How their sockets had ended, and how many of them so.
+    pub endings: BTreeMap<String, u64>,
+    /// Messages that were still to be read from those sockets, together.
+    pub left: u64,
+    /// Messages that came with `sync`, together.
+    pub synced: u64,
+    /// Readers who were too far behind for that, and read the history instead.
+    pub reset: u64,
+    /// From reconnecting until a reader had everything.
+    pub back: Option<Times>,
+    pub missing: u64,
+    pub doubled: u64,
 }
 
 impl Figures {

@@ -10,6 +10,7 @@ mod process;
 mod progress;
 mod protocol;
 mod report;
+mod rest;
 mod run;
 mod server;
 mod storage;
@@ -45,6 +46,8 @@ enum Command {
     Chat(talk::Chat),
     /// Durable sends/s over direct conversations
     Sends(talk::Sends),
+    /// REST over keep-alive connections: sending, pages of the history, of the conversation list
+    Rest(rest::Args),
     /// Compare durable sends on each backend with plain writes to it
     Storage(storage::Args),
 }
@@ -61,6 +64,7 @@ fn main() -> anyhow::Result<()> {
             Command::Fanout(args) => talk::fanout(args).await,
             Command::Chat(args) => talk::chat(args).await,
             Command::Sends(args) => talk::sends(args).await,
+            Command::Rest(args) => rest::run(args).await,
             Command::Storage(args) => storage::run(args).await,
         }
     })

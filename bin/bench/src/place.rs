@@ -1,5 +1,6 @@
 //! Where the server is, and sockets to it.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use anyhow::{Context as _, bail, ensure};
@@ -15,6 +16,9 @@ use crate::protocol::{Heard, Protocol};
 
 /// Connections that one address of ours can have to one port of the server's, with room to spare.
 const PORTS: usize = 20_000;
+
+/// What the kernel is asked for as a small receive buffer, in bytes; it has a least of its own.
+const NARROW: u32 = 4_096;
 
 /// A server's address.
 #[derive(Debug, Clone)]
@@ -60,6 +64,26 @@ impl Place {
         token: &str,
         nth: usize,
     ) -> anyhow::Result<Socket> {
+        self.open_as(protocol, token, nth, Width::Usual).await
+    }
+
+    /// The same with a receive buffer as small as can be, so that what is not read soon waits at the server.
+    pub async fn open_narrow(
+        &self,
+        protocol: Protocol,
+        token: &str,
+        nth: usize,
+    ) -> anyhow::Result<Socket> {
+        self.open_as(protocol, token, nth, Width::Narrow).await
+    }
+
+    async fn open_as(
+        &self,
+        protocol: Protocol,
+        token: &str,
+        nth: usize,
+        width: Width,
+    ) -> anyhow::Result<Socket> {
         let url = format!(
             "{}{}",
             self.url().replacen("http", "ws", 1),
@@ -69,7 +93,7 @@ impl Place {
         if let Some(header) = protocol.authorization(token)? {
             request.headers_mut().insert("authorization", header);
         }
-        let stream = self.dial(nth).await.context("connecting")?;
+        let stream = self.dial(nth, width).await.context("connecting")?;
         stream.set_nodelay(true)?;
         // a buffer for each of many thousands: small
         let config = WebSocketConfig::default()
@@ -90,20 +114,61 @@ impl Place {
     }
 
     /// All of 127.0.0.0/8 is this machine, and each of its addresses has ports of its own.
-    async fn dial(&self, nth: usize) -> std::io::Result<TcpStream> {
+    async fn dial(&self, nth: usize, width: Width) -> anyhow::Result<TcpStream> {
         let further = u8::try_from(nth / PORTS).unwrap_or(u8::MAX);
-        if let Some(SocketAddr::V4(address)) = self.addresses.first()
-            && address.ip().is_loopback()
-            && further > 0
-        {
-            let socket = TcpSocket::new_v4()?;
-            let from = Ipv4Addr::new(127, 0, 1, further);
-            socket.bind((IpAddr::V4(from), 0).into())?;
-            return socket.connect((*address).into()).await;
+        let address = *self.addresses.first().context("no address")?;
+        let from = match address {
+            SocketAddr::V4(to) if to.ip().is_loopback() && further > 0 => {
+                Some(Ipv4Addr::new(127, 0, 1, further))
+            }
+            _ => None,
+        };
+        if from.is_none() && width == Width::Usual {
+            return Ok(TcpStream::connect(&self.addresses[..]).await?);
         }
-        TcpStream::connect(&self.addresses[..]).await
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        if width == Width::Narrow {
+            // before it connects, or the other side has been promised more
+            socket.set_recv_buffer_size(NARROW)?;
+        }
+        if let Some(from) = from {
+            socket.bind((IpAddr::V4(from), 0).into())?;
+        }
+        Ok(socket.connect(address).await?)
     }
 }
+
+/// How much may wait in this machine's kernel for a socket to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Width {
+    Usual,
+    Narrow,
+}
+
+/// How a server ended a socket.
+#[derive(Debug)]
+pub enum Ending {
+    /// With a close code.
+    Code { code: u16, reason: String },
+    /// Without, or the connection broke.
+    Abrupt(String),
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code { code, reason } => {
+                write!(f, "the server closed the socket: {reason} ({code})")
+            }
+            Self::Abrupt(how) => write!(f, "the server closed the socket: {how}"),
+        }
+    }
+}
+
+impl std::error::Error for Ending {}
 
 /// A socket of a user.
 pub struct Socket {
@@ -112,15 +177,22 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// The next text frame. Nothing is lost when it is given up.
-    pub async fn next(&mut self) -> anyhow::Result<Utf8Bytes> {
+    /// The next text frame, or how the server ended it. Nothing is lost when it is given up.
+    pub async fn next(&mut self) -> Result<Utf8Bytes, Ending> {
         loop {
-            let message = self.stream.next().await;
-            match message.context("the server closed the socket")?? {
-                Message::Text(text) => return Ok(text),
-                Message::Close(Some(frame)) => bail!("the server closed the socket: {frame}"),
-                Message::Close(None) => bail!("the server closed the socket"),
-                _ => {}
+            let abrupt = |how: &str| Ending::Abrupt(how.to_owned());
+            match self.stream.next().await {
+                Some(Ok(Message::Text(text))) => return Ok(text),
+                Some(Ok(Message::Close(Some(frame)))) => {
+                    return Err(Ending::Code {
+                        code: frame.code.into(),
+                        reason: frame.reason.to_string(),
+                    });
+                }
+                Some(Ok(Message::Close(None))) => return Err(abrupt("no code")),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(abrupt(&error.to_string())),
+                None => return Err(abrupt("no more")),
             }
         }
     }
@@ -149,7 +221,7 @@ impl Socket {
                     }
                 }
                 Ok(_) => {}
-                Err(error) => return error,
+                Err(ending) => return ending.into(),
             }
         }
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
-use crate::figures::{Figures, Times, float, millis, rate};
+use crate::figures::{Figures, Memory, Stopped, Times, float, millis, rate};
 
 /// The quantiles that are told, with their names.
 const QUANTILES: [(&str, f64); 5] = [
@@ -68,6 +68,12 @@ impl Report {
             let size = format!("{} × {} members, {}", row.rooms, row.members, row.pace);
             latencies(&format!("{size}: until stored"), &row.figures.acknowledged);
             latencies(&format!("{size}: until received"), &row.figures.delivered);
+            if let Some(stopped) = &row.figures.stopped {
+                println!("\n{size}, of whom {} stopped reading:\n", stopped.readers);
+                for line in backpressure(stopped, row.figures.memory) {
+                    println!("- {line}");
+                }
+            }
         }
     }
 
@@ -152,11 +158,61 @@ impl Row {
             "delivered_ms": quantiles(&f.delivered),
             "server_cpu_us_each": f.server_cost(),
             "server_resident_kib": f.server.map(|(_, after)| after.resident_kib),
+            "server_memory_kib": f.memory.map(|memory| json!({"before": memory.before, "most": memory.most})),
+            "stopped_readers": f.stopped.as_ref().map(stopped_json),
             "stored_in_all": f.stored,
             "faults": faults,
             "reason": f.reason,
         })
     }
+}
+
+/// What a server does about readers that stopped reading, and what they have in the end.
+fn backpressure(stopped: &Stopped, memory: Option<Memory>) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(Memory { before, most }) = memory {
+        let mib = |kib| float(kib) / 1_024.0;
+        let (before, most) = (mib(before), mib(most));
+        lines.push(format!(
+            "the server's resident memory: {before:.1} MiB before, {most:.1} MiB at most"
+        ));
+    }
+    let endings = stopped.endings.iter();
+    lines.extend(endings.map(|(how, count)| format!("{count} of their sockets: {how}")));
+    let Stopped {
+        left,
+        synced,
+        reset,
+        missing,
+        doubled,
+        ..
+    } = stopped;
+    lines.push(format!(
+        "{left} messages were left to be read there, {synced} came with sync; {reset} were too far behind for it, and read the history"
+    ));
+    lines.push(format!(
+        "after that {missing} were missing, {doubled} doubled"
+    ));
+    if let Some(back) = &stopped.back {
+        let (p50, most) = (millis(back, 0.5), millis(back, 1.0));
+        lines.push(format!(
+            "from reconnecting until everything was there: {p50:.1} ms (half of them), {most:.1} ms (all)"
+        ));
+    }
+    lines
+}
+
+fn stopped_json(stopped: &Stopped) -> Value {
+    json!({
+        "readers": stopped.readers,
+        "endings": stopped.endings,
+        "left": stopped.left,
+        "synced": stopped.synced,
+        "reset": stopped.reset,
+        "missing": stopped.missing,
+        "doubled": stopped.doubled,
+        "back_ms": stopped.back.as_ref().map(quantiles),
+    })
 }
 
 /// `name: value, …` of an object.

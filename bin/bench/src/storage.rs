@@ -107,6 +107,7 @@ async fn rooms(
             conversation: api.create_group(&members).await?,
             members,
             senders: 1,
+            stopped: Vec::new(),
         })
     }));
     let plan = Plan {

@@ -66,6 +66,10 @@ pub struct Fanout {
     /// When a message is no longer under way.
     #[arg(long, default_value = "delivered")]
     until: Until,
+    /// Members who stop reading as soon as all are connected. In the end they read what is left, come back,
+    /// and have to have every message once.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    stopped_readers: usize,
     #[command(flatten)]
     common: Common,
 }
@@ -127,9 +131,15 @@ struct Size {
     /// Of each sender.
     in_flight: usize,
     until: Until,
+    /// How many of them stop reading.
+    stopped: usize,
 }
 
 pub async fn fanout(args: &Fanout) -> anyhow::Result<()> {
+    ensure!(
+        args.stopped_readers == 0 || args.common.protocol == Protocol::Native,
+        "--stopped-readers come back with the native socket's sync"
+    );
     let mut sizes = Vec::new();
     for &members in &args.members {
         for &in_flight in &args.in_flight {
@@ -139,6 +149,7 @@ pub async fn fanout(args: &Fanout) -> anyhow::Result<()> {
                 senders: args.senders,
                 in_flight,
                 until: args.until,
+                stopped: args.stopped_readers,
             });
         }
     }
@@ -160,6 +171,7 @@ pub async fn chat(args: &Chat) -> anyhow::Result<()> {
         senders: args.senders,
         in_flight: args.in_flight,
         until: args.until,
+        stopped: 0,
     };
     let workload = Workload {
         name: "chat",
@@ -179,6 +191,7 @@ pub async fn sends(args: &Sends) -> anyhow::Result<()> {
         senders: 1,
         in_flight,
         until: Until::Acknowledged,
+        stopped: 0,
     });
     let workload = Workload {
         name: "sends",
@@ -199,9 +212,16 @@ impl Size {
             self.rooms > 0 && self.members > 0 && self.senders > 0 && self.in_flight > 0,
             "rooms, members, senders and messages in flight must be 1 at least"
         );
+        ensure!(
+            self.stopped == 0 || self.stopped + 2 <= self.members,
+            "of {} members, one sends and one listens at least: {} cannot stop reading",
+            self.members,
+            self.stopped
+        );
         let alone = self.members == 1;
+        let reading = self.members - self.stopped;
         Ok(Self {
-            senders: self.senders.min(self.members.saturating_sub(1)).max(1),
+            senders: self.senders.min(reading.saturating_sub(1)).max(1),
             until: if alone {
                 Until::Acknowledged
             } else {
@@ -307,10 +327,12 @@ impl Workload<'_> {
                     [one, other] if direct => api.open_direct(one, other).await?,
                     _ => api.create_group(members).await?,
                 };
+                let (reading, stopped) = members.split_at(members.len() - size.stopped);
                 Ok(RoomPlan {
                     conversation,
-                    members: members.to_vec(),
+                    members: reading.to_vec(),
                     senders: size.senders,
+                    stopped: stopped.to_vec(),
                 })
             })
             .buffered(OPENING)
@@ -337,7 +359,8 @@ pub fn seconds(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "must be 0 to 86400".to_owned())
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+/// More than nothing.
+pub fn positive(text: &str) -> Result<f64, String> {
     let number: f64 = text.parse().map_err(|error| format!("{error}"))?;
     let fits = number > 0.0 && number <= 1e9;
     fits.then_some(number)

@@ -17,6 +17,8 @@ const AT_ONCE: usize = 16;
 pub struct Users {
     pub list: Vec<User>,
     pub registered: usize,
+    /// Theirs, in the same order.
+    accounts: Vec<Account>,
 }
 
 #[derive(Debug, Clone)]
@@ -38,13 +40,8 @@ pub async fn prepare(api: &Api, count: usize, file: Option<&Path>) -> anyhow::Re
         _ => Vec::new(),
     };
     let progress = Progress::new("users");
-    let known: Vec<Account> = accounts.iter().take(count).cloned().collect();
-    let mut list: Vec<User> = stream::iter(known)
-        .map(|account| async move { api.login(&account.name, &account.password).await })
-        .buffered(AT_ONCE)
-        .inspect(|_| progress.step(count))
-        .try_collect()
-        .await?;
+    let known = accounts.get(..count).unwrap_or(&accounts);
+    let mut list = login(api, known, &progress, count).await?;
     let run = nonce();
     let fresh: Vec<Account> = (list.len()..count)
         .map(|number| Account {
@@ -65,7 +62,37 @@ pub async fn prepare(api: &Api, count: usize, file: Option<&Path>) -> anyhow::Re
         write(path, &accounts)?;
     }
     progress.done(&format!("{count} users, {registered} of them new"));
-    Ok(Users { list, registered })
+    accounts.truncate(count);
+    Ok(Users {
+        list,
+        registered,
+        accounts,
+    })
+}
+
+impl Users {
+    /// Logs all in once more: tokens expire, and a measurement may begin long after its users were made.
+    pub async fn renew(&mut self, api: &Api) -> anyhow::Result<()> {
+        let count = self.accounts.len();
+        let progress = Progress::new("new tokens");
+        self.list = login(api, &self.accounts, &progress, count).await?;
+        progress.done(&format!("{count} users"));
+        Ok(())
+    }
+}
+
+async fn login(
+    api: &Api,
+    accounts: &[Account],
+    progress: &Progress,
+    all: usize,
+) -> anyhow::Result<Vec<User>> {
+    stream::iter(accounts.to_vec())
+        .map(|account| async move { api.login(&account.name, &account.password).await })
+        .buffered(AT_ONCE)
+        .inspect(|_| progress.step(all))
+        .try_collect()
+        .await
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<Account>> {

@@ -1,5 +1,9 @@
 //! `cargo xtask bench`: builds the server and the load client optimised, and measures.
 
+mod growth;
+mod plot;
+
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
@@ -24,8 +28,12 @@ enum What {
     Chat(Workload),
     /// Durable sends/s over direct conversations
     Sends(Workload),
+    /// REST: sending, pages of the history, of the conversation list
+    Rest(Workload),
     /// Compare durable sends on each backend with plain writes to it
     Storage(Comparison),
+    /// How cost grows with members, rooms, connections and stored messages, as plots
+    Growth(growth::Args),
     /// The micro-benchmarks of all crates
     Micro {
         /// Only those whose name has this in it
@@ -93,10 +101,12 @@ pub fn run(args: &Args) -> Result<()> {
         What::Fanout(workload) => measure("fanout", workload),
         What::Chat(workload) => measure("chat", workload),
         What::Sends(workload) => measure("sends", workload),
+        What::Rest(workload) => measure("rest", workload),
         What::Storage(comparison) => {
             let services = [Service::Postgres, Service::Mongodb];
             load("storage", &[], &services, &comparison.client)
         }
+        What::Growth(args) => growth::run(args),
         What::Micro { filter, divan } => micro(filter.as_deref(), divan),
     }
 }
@@ -110,28 +120,48 @@ fn measure(name: &str, workload: &Workload) -> Result<()> {
 /// Builds server and client, starts the databases, and lets the client do the rest.
 fn load(name: &str, options: &[&str], services: &[Service], client: &[String]) -> Result<()> {
     let workspace = Workspace::load()?;
-    let built = cargo()
-        .args(["build", "--release", "--locked"])
-        .args(["--package", "connexus", "--package", "connexus-bench"])
-        .status()
-        .context("cargo build")?;
-    ensure!(built.success(), "the release build failed");
-    let programs = workspace.target_directory.join("release");
-    // what it starts is stopped when it is dropped, so also when the measurement fails
-    let session = Session::begin(&workspace, services, true)?;
-    let measured = Command::new(programs.join("connexus-bench"))
-        .env("CONNEXUS_BIN", programs.join("connexus"))
-        .envs(session.variables.iter().map(|(name, value)| (name, value)))
-        .arg(name)
-        .args(options)
-        // beside the servers' data, so that all write to the same disk
-        .arg("--folder")
-        .arg(workspace.target_directory.join("services/bench"))
-        .args(client)
-        .status()
-        .context("connexus-bench")?;
-    ensure!(measured.success(), "the measurement failed");
-    Ok(())
+    Load::begin(&workspace, services)?.measure(name, options, client)
+}
+
+/// The load client, and what it takes to measure.
+struct Load<'a> {
+    workspace: &'a Workspace,
+    programs: PathBuf,
+    /// What it started is stopped when it is dropped, so also when a measurement fails.
+    session: Session,
+}
+
+impl<'a> Load<'a> {
+    fn begin(workspace: &'a Workspace, services: &[Service]) -> Result<Self> {
+        let built = cargo()
+            .args(["build", "--release", "--locked"])
+            .args(["--package", "connexus", "--package", "connexus-bench"])
+            .status()
+            .context("cargo build")?;
+        ensure!(built.success(), "the release build failed");
+        Ok(Self {
+            workspace,
+            programs: workspace.target_directory.join("release"),
+            session: Session::begin(workspace, services, true)?,
+        })
+    }
+
+    fn measure(&self, name: &str, options: &[&str], client: &[String]) -> Result<()> {
+        let variables = self.session.variables.iter();
+        let measured = Command::new(self.programs.join("connexus-bench"))
+            .env("CONNEXUS_BIN", self.programs.join("connexus"))
+            .envs(variables.map(|(name, value)| (name, value)))
+            .arg(name)
+            .args(options)
+            // beside the servers' data, so that all write to the same disk
+            .arg("--folder")
+            .arg(self.workspace.target_directory.join("services/bench"))
+            .args(client)
+            .status()
+            .context("connexus-bench")?;
+        ensure!(measured.success(), "the measurement failed");
+        Ok(())
+    }
 }
 
 fn micro(filter: Option<&str>, divan: &[String]) -> Result<()> {

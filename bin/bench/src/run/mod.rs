@@ -2,6 +2,7 @@
 
 mod pace;
 mod seat;
+mod stopped;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::api::User;
 use crate::check::{Arrivals, Faults, Order};
-use crate::figures::{Figures, Times, times};
+use crate::figures::{Figures, Memory, Times, times};
 use crate::place::Place;
 use crate::process;
 use crate::progress::Progress;
@@ -58,6 +59,8 @@ pub struct RoomPlan {
     pub conversation: String,
     pub members: Vec<User>,
     pub senders: usize,
+    /// Members who stop reading as soon as everybody is connected; not among the others.
+    pub stopped: Vec<User>,
 }
 
 /// What all connections of a run share.
@@ -126,6 +129,7 @@ type Outbox = mpsc::UnboundedSender<Due>;
 /// Carries a plan out.
 pub async fn measure(place: &Place, plan: Plan) -> anyhow::Result<Figures> {
     let sockets = open(place, &plan).await?;
+    let stopped = stopped::open(place, &plan).await?;
     // nobody sends before everybody listens
     let run = Arc::new(Run::new(&plan));
     let mut seats = JoinSet::new();
@@ -145,7 +149,7 @@ pub async fn measure(place: &Place, plan: Plan) -> anyhow::Result<Figures> {
         .filter_map(|(room, sender, outbox)| sender.map(|sender| (*room, sender, outbox.clone())))
         .collect();
     let drivers = pace::start(&run, plan.pace, senders);
-    let usage = watch(&run, &plan).await;
+    let watched = watch(&run, &plan).await;
     run.stop.store(true, Ordering::Relaxed);
     for sender in run.rooms.iter().flat_map(|room| &room.senders) {
         sender.window.close();
@@ -157,7 +161,18 @@ pub async fn measure(place: &Place, plan: Plan) -> anyhow::Result<Figures> {
     while let Some(seat) = seats.join_next().await {
         ended.push(seat.context("a connection's task failed")?);
     }
-    Ok(run.conclude(&ended, plan.span.duration.as_secs_f64(), usage))
+    let mut figures = run.conclude(&ended, plan.span.duration.as_secs_f64(), &watched);
+    if !stopped.is_empty() {
+        let back = stopped::come_back(place, stopped, plan.span.grace).await?;
+        figures.faults.lost += back.missing;
+        figures.faults.doubled += back.doubled;
+        if back.missing + back.doubled > 0 {
+            let reason = "of those who had stopped reading";
+            figures.reason.get_or_insert(reason.to_owned());
+        }
+        figures.stopped = Some(back);
+    }
+    Ok(figures)
 }
 
 async fn open(place: &Place, plan: &Plan) -> anyhow::Result<Vec<crate::place::Socket>> {
@@ -180,8 +195,16 @@ async fn open(place: &Place, plan: &Plan) -> anyhow::Result<Vec<crate::place::So
     Ok(sockets)
 }
 
+/// What was seen of the server's process.
+#[derive(Default)]
+struct Watched {
+    /// At the beginning and at the end of the time that is measured.
+    usage: Option<(process::Usage, process::Usage)>,
+    memory: Option<Memory>,
+}
+
 /// Waits for the time that is measured to pass; answers what the server used in it.
-async fn watch(run: &Run, plan: &Plan) -> Option<(process::Usage, process::Usage)> {
+async fn watch(run: &Run, plan: &Plan) -> Watched {
     const TICK: Duration = Duration::from_millis(200);
     let usage = || plan.server_pid.and_then(process::usage);
     let span = plan.span;
@@ -191,14 +214,23 @@ async fn watch(run: &Run, plan: &Plan) -> Option<(process::Usage, process::Usage
     );
     let progress = Progress::new("measuring");
     let mut before = None;
+    let mut memory: Option<Memory> = None;
     let mut last = (Instant::now(), run.totals());
     loop {
         let now = Instant::now();
         if now >= end {
             break;
         }
+        let used = usage();
+        if let Some(resident) = used.map(|used| used.resident_kib) {
+            let memory = memory.get_or_insert(Memory {
+                before: resident,
+                most: resident,
+            });
+            memory.most = memory.most.max(resident);
+        }
         if now >= begin && before.is_none() {
-            before = usage();
+            before = used;
         }
         progress.tell(|| {
             let totals = run.totals();
@@ -219,7 +251,13 @@ async fn watch(run: &Run, plan: &Plan) -> Option<(process::Usage, process::Usage
     }
     let after = usage();
     progress.done("measured");
-    Some((before?, after?))
+    if let (Some(memory), Some(after)) = (&mut memory, after) {
+        memory.most = memory.most.max(after.resident_kib);
+    }
+    Watched {
+        usage: before.zip(after),
+        memory,
+    }
 }
 
 /// Waits until everything was answered and has arrived, or nothing has come for a while.
@@ -299,12 +337,7 @@ impl Run {
         totals
     }
 
-    fn conclude(
-        &self,
-        seats: &[seat::Ended],
-        seconds: f64,
-        server: Option<(process::Usage, process::Usage)>,
-    ) -> Figures {
+    fn conclude(&self, seats: &[seat::Ended], seconds: f64, watched: &Watched) -> Figures {
         let mut faults = Faults::default();
         for seat in seats {
             faults += seat.faults;
@@ -337,7 +370,9 @@ impl Run {
             faults,
             reason: seats.iter().find_map(|seat| seat.reason.clone()),
             stored: totals.stored,
-            server,
+            server: watched.usage,
+            memory: watched.memory,
+            stopped: None,
         }
     }
 }
