@@ -296,11 +296,11 @@ impl Growth<'_> {
     }
 }
 
-/// What the limit of open files allows: the server opens two for each connection.
+/// What the limit of open files allows: one for each connection, here and there.
 fn most_connections() -> u64 {
     const OTHERS: u64 = 500;
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    open_files(&limits).map_or(u64::MAX, |files| files.saturating_sub(OTHERS) / 2)
+    open_files(&limits).map_or(u64::MAX, |files| files.saturating_sub(OTHERS))
 }
 
 /// The soft limit; `None` when there is none, or it is not told.
