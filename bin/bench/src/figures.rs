@@ -81,15 +81,20 @@ impl Figures {
     /// Processor time of the server, in microseconds for each message that reached somebody; for each
     /// message that was stored when there is nobody to reach.
     pub fn server_cost(&self) -> Option<f64> {
-        let (before, after) = self.server?;
-        let spent = after.cpu_centis.saturating_sub(before.cpu_centis);
         let done = if self.deliveries > 0 {
             self.deliveries
         } else {
             self.sends
         };
-        (done > 0).then(|| rate(spent * 10_000, float(done)))
+        cost_of_each(self.server, done)
     }
+}
+
+/// Processor time between the two, in microseconds for each of what was done.
+pub fn cost_of_each(server: Option<(Usage, Usage)>, done: u64) -> Option<f64> {
+    let (before, after) = server?;
+    let spent = after.cpu_centis.saturating_sub(before.cpu_centis);
+    (done > 0).then(|| rate(spent * 10_000, float(done)))
 }
 
 pub fn rate(count: u64, seconds: f64) -> f64 {

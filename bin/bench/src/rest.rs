@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::api::{Api, Conversation};
-use crate::figures::{Times, float, note, rate, times};
+use crate::figures::{Times, cost_of_each, float, note, rate, times};
 use crate::process::{self, Usage};
 use crate::report::{self, count_of, latencies, quantiles, table};
 use crate::tag::TAG_MAX;
@@ -206,9 +206,7 @@ async fn ask_all(
 impl Outcome {
     /// Processor time of the server for each request, in microseconds.
     fn server_cost(&self) -> Option<f64> {
-        let (before, after) = self.server?;
-        let spent = after.cpu_centis.saturating_sub(before.cpu_centis);
-        (self.requests > 0).then(|| rate(spent * 10_000, float(self.requests)))
+        cost_of_each(self.server, self.requests)
     }
 }
 

@@ -163,21 +163,11 @@ impl Growth<'_> {
         let room = ["--members", &sizes, "--senders", "4"];
         let full = self.talk("fanout", &[&room[..], &["--in-flight", "4"]].concat())?;
         let calm = self.talk("fanout", &[&room[..], &["--rate", "25"]].concat())?;
-        let across = |row: &Value| figure(row, "/members");
-        Ok(Measured {
-            panels: vec![
-                panel("deliveries/s, 4 senders with 4 in flight each", "members").line(
-                    "deliveries/s",
-                    &full,
-                    across,
-                    "/deliveries_per_s",
-                )?,
-                panel("ms until received, at 25 messages/s", "members")
-                    .line("p50", &calm, across, "/delivered_ms/p50")?
-                    .line("p99", &calm, across, "/delivered_ms/p99")?,
-            ],
-            raw: vec![full, calm],
-        })
+        let panels = [
+            panel("deliveries/s, 4 senders with 4 in flight each", "members"),
+            panel("ms until received, at 25 messages/s", "members"),
+        ];
+        full_and_calm(panels, "/members", full, calm)
     }
 
     fn rooms(&self) -> Result<Measured> {
@@ -189,21 +179,11 @@ impl Growth<'_> {
             calm.push(self.talk("chat", &[&rooms[..], &["--rate", "200"]].concat())?);
         }
         let (full, calm) = (joined(full), joined(calm));
-        let across = |row: &Value| figure(row, "/rooms");
-        Ok(Measured {
-            panels: vec![
-                panel("deliveries/s with typing and read marks", "rooms of 10").line(
-                    "deliveries/s",
-                    &full,
-                    across,
-                    "/deliveries_per_s",
-                )?,
-                panel("ms until received, at 200 messages/s", "rooms of 10")
-                    .line("p50", &calm, across, "/delivered_ms/p50")?
-                    .line("p99", &calm, across, "/delivered_ms/p99")?,
-            ],
-            raw: vec![full, calm],
-        })
+        let panels = [
+            panel("deliveries/s with typing and read marks", "rooms of 10"),
+            panel("ms until received, at 200 messages/s", "rooms of 10"),
+        ];
+        full_and_calm(panels, "/rooms", full, calm)
     }
 
     fn connections(&self) -> Result<Measured> {
@@ -294,6 +274,20 @@ impl Growth<'_> {
         ensure!(!fit.is_empty(), "the limit of open files is too low");
         Ok(fit)
     }
+}
+
+/// How much is delivered when all send as fast as they can, and how soon when they take their time.
+fn full_and_calm(panels: [Panel; 2], size: &str, full: Value, calm: Value) -> Result<Measured> {
+    let across = |row: &Value| figure(row, size);
+    let [rate, latency] = panels;
+    let rate = rate.line("deliveries/s", &full, across, "/deliveries_per_s")?;
+    let latency = latency
+        .line("p50", &calm, across, "/delivered_ms/p50")?
+        .line("p99", &calm, across, "/delivered_ms/p99")?;
+    Ok(Measured {
+        panels: vec![rate, latency],
+        raw: vec![full, calm],
+    })
 }
 
 /// What the limit of open files allows: one for each connection, here and there.
