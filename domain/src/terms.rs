@@ -17,19 +17,15 @@ pub const TERMS_MAX: usize = 1_000;
 
 /// What a text is found by: its different terms, sorted.
 pub fn terms(text: &str) -> Vec<String> {
+    let folded = fold(text);
     let mut found = BTreeSet::new();
-    for run in runs(&fold(text)) {
+    for term in terms_of(&folded) {
         if found.len() >= TERMS_MAX {
             break;
         }
-        match run {
-            Run::Word(word) => {
-                found.insert(word);
-            }
-            Run::Cjk(chars) => found.extend(bigrams(&chars)),
-        }
+        found.insert(term);
     }
-    found.into_iter().take(TERMS_MAX).collect()
+    found.into_iter().map(str::to_owned).collect()
 }
 
 /// What to look for: all of `all`, and something that starts with `prefix`.
@@ -43,26 +39,15 @@ pub struct TermQuery {
 
 /// The terms of a query; `None` when there is nothing to look for in it.
 pub fn query(text: &str) -> Option<TermQuery> {
-    let mut ordered: Vec<String> = Vec::new();
-    for run in runs(&fold(text)) {
-        match run {
-            Run::Word(word) => ordered.push(word),
-            Run::Cjk(chars) => ordered.extend(bigrams(&chars)),
-        }
-    }
-    ordered.truncate(32);
-    let prefix = ordered.pop()?;
+    let folded = fold(text);
+    let mut ordered: Vec<&str> = terms_of(&folded).take(32).collect();
+    let prefix = ordered.pop()?.to_owned();
     ordered.sort_unstable();
     ordered.dedup();
     Some(TermQuery {
-        all: ordered,
+        all: ordered.into_iter().map(str::to_owned).collect(),
         prefix,
     })
-}
-
-enum Run {
-    Word(String),
-    Cjk(Vec<char>),
 }
 
 #[derive(PartialEq, Clone, Copy)]
@@ -74,6 +59,8 @@ enum Class {
 
 fn class(c: char) -> Class {
     match u32::from(c) {
+        0..=0x7F if c.is_ascii_alphanumeric() => Class::Word,
+        0..=0x7F => Class::Gap,
         // Hiragana, Katakana, Bopomofo; Han with its extensions; Hangul syllables
         0x3041..=0x312F
         | 0x31A0..=0x31FF
@@ -91,33 +78,46 @@ fn class(c: char) -> Class {
     }
 }
 
-fn runs(folded: &str) -> Vec<Run> {
-    let mut runs = Vec::new();
-    let mut current: Vec<char> = Vec::new();
-    let mut of = Class::Gap;
-    for c in folded.chars().chain(std::iter::once(' ')) {
-        let class = class(c);
-        if class != of {
-            let run = std::mem::take(&mut current);
-            match of {
-                Class::Word => runs.push(Run::Word(run.into_iter().take(TERM_MAX).collect())),
-                Class::Cjk => runs.push(Run::Cjk(run)),
-                Class::Gap => {}
-            }
-            of = class;
-        }
-        if class != Class::Gap {
-            current.push(c);
-        }
-    }
-    runs
+/// The terms of a folded text as they come in it, however often.
+fn terms_of(folded: &str) -> impl Iterator<Item = &str> {
+    runs(folded).flat_map(|(class, run)| {
+        let (word, pairs) = match class {
+            Class::Gap => (None, None),
+            Class::Word => (Some(start(run, TERM_MAX)), None),
+            Class::Cjk => (None, Some(bigrams(run))),
+        };
+        word.into_iter().chain(pairs.into_iter().flatten())
+    })
 }
 
-fn bigrams(chars: &[char]) -> Vec<String> {
-    if chars.len() == 1 {
-        return vec![chars[0].to_string()];
+/// A text cut where the class of its characters changes.
+fn runs(text: &str) -> impl Iterator<Item = (Class, &str)> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let of = class(rest.chars().next()?);
+        let end = rest.find(|c| class(c) != of).unwrap_or(rest.len());
+        let (run, behind) = rest.split_at(end);
+        rest = behind;
+        Some((of, run))
+    })
+}
+
+/// The first `count` characters of a text.
+fn start(text: &str, count: usize) -> &str {
+    if text.len() <= count {
+        return text;
     }
-    chars.windows(2).map(|pair| pair.iter().collect()).collect()
+    let end = text.char_indices().nth(count).map(|(at, _)| at);
+    end.map_or(text, |end| &text[..end])
+}
+
+/// Each two characters that stand together; a single one as it is.
+fn bigrams(run: &str) -> impl Iterator<Item = &str> {
+    let ends = run.char_indices().map(|(at, c)| at + c.len_utf8());
+    let starts = run.char_indices().map(|(at, _)| at);
+    let single = (run.chars().nth(1).is_none()).then_some(run);
+    let pairs = starts.zip(ends.skip(1)).map(|(from, to)| &run[from..to]);
+    pairs.chain(single)
 }
 
 #[cfg(test)]
@@ -164,6 +164,16 @@ mod tests {
             .collect::<Vec<_>>()
             .join(" ");
         assert_eq!(terms(&text).len(), TERMS_MAX);
+        assert_eq!(terms(&text)[0], "w0");
+        assert_eq!(terms(&text)[999], "w999");
         assert_eq!(terms(&"x".repeat(1_000))[0].len(), TERM_MAX);
+        assert_eq!(terms(&"ß".repeat(1_000))[0].chars().count(), TERM_MAX);
+    }
+
+    #[test]
+    fn words_that_come_again_are_not_counted() {
+        let text = format!("{}last", "again and ".repeat(TERMS_MAX));
+        assert_eq!(terms(&text), ["again", "and", "last"]);
+        assert_eq!(query(&"x ".repeat(40)).unwrap().all, ["x"]);
     }
 }
