@@ -125,6 +125,8 @@ fn parse(url: &str, options: &PostgresOptions) -> Result<PgConnectOptions, OpenE
             ("enable_material", "off"),
             ("max_parallel_workers_per_gather", "0"),
             ("jit", "off"),
+            // or a batch of a few messages is planned anew each time, which costs more than storing it
+            ("plan_cache_mode", "force_generic_plan"),
         ])
         .disable_statement_logging();
     Ok(match address.get_application_name() {

@@ -1,7 +1,7 @@
 //! No query that runs often may get slower as a table grows: each has to find its rows by an index, and in
 //! its order by one where that order has no bound. The plans are those that the server keeps for prepared
-//! statements (generic): those made when there are a few rows and no statistics, and those made when there are
-//! many and statistics.
+//! statements (generic): those made when there are a few rows, with and without statistics, and those made when
+//! there are many. A plan lives on while its tables grow, so one made of a few rows has to be the right one.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -71,6 +71,20 @@ const QUERIES: [(&str, &str, bool); 48] = [
     ("room", conversation::BY_SLUG, false),
 ];
 
+/// What runs with every message and every page: its plan is the same whatever the statistics say.
+const HOT: [&str; 10] = [
+    "append: at once",
+    "append: lock",
+    "append: look up",
+    "append: store",
+    "append: move roots",
+    "history before",
+    "history after",
+    "message",
+    "advance",
+    "sessions by id",
+];
+
 /// The columns of each index.
 type Indexes = HashMap<String, Vec<String>>;
 
@@ -93,7 +107,7 @@ const FILL: [&str; 11] = [
     "INSERT INTO messages SELECT gen_random_uuid(), c.id, n, n + 20, c.created_by, 'text', 'words', \
        NULL, NULL, CASE WHEN n % 5 = 0 THEN gen_random_uuid() END, 0, (n % 10 = 0)::int, \
        CASE WHEN n % 2 = 0 THEN 'k' || n END, NULL, 0, NULL, NULL, \
-       array_to_tsvector(ARRAY[right(replace(c.id::text, '-', ''), 16) || '61']) \
+       array_to_tsvector(ARRAY[right(c.id::text, 8) || 'a']) \
      FROM conversations c, generate_series(1, 20) n",
     "INSERT INTO reaction_groups SELECT id, e, 1, 1 FROM messages, unnest(ARRAY['👍', '🎉']) e \
      WHERE emoji_count > 0",
@@ -108,7 +122,8 @@ const FILL: [&str; 11] = [
 #[tokio::test]
 async fn no_query_reads_a_whole_table() {
     let mut wrong = Vec::new();
-    for (users, then) in [("20", "SELECT"), ("3000", "ANALYZE")] {
+    let mut chosen: HashMap<&str, Vec<String>> = HashMap::new();
+    for (users, then) in [("3000", "ANALYZE"), ("20", "SELECT"), ("20", "ANALYZE")] {
         let database = Database::migrated().await;
         let storage = database.open().await;
         let mut outside = database.outside().await;
@@ -119,40 +134,45 @@ async fn no_query_reads_a_whole_table() {
         }
         for (name, sql, may_sort) in QUERIES {
             // a few rows are sorted sooner than looked up in their order
-            let may_sort = may_sort || then != "ANALYZE";
-            let plan = plan(&storage, name, sql).await;
+            let may_sort = may_sort || users == "20";
+            let plan = plan(&storage, sql).await;
             let mut faults = Vec::new();
             find_faults(&plan, may_sort, &indexes, &mut faults);
+            let mut used = Vec::new();
+            find_conditions(&plan, &mut used);
+            used.sort();
+            let right = chosen.entry(name).or_insert_with(|| used.clone());
+            if HOT.contains(&name) && *right != used {
+                faults.push(format!("with many rows it uses {right:#?}"));
+            }
             if !faults.is_empty() {
                 let faults = faults.join(", ");
                 let mut steps = String::new();
                 describe(&plan, 1, &mut steps);
-                wrong.push(format!("{name}, {users} users: {faults}{steps}"));
+                wrong.push(format!("{name}, {users} users, {then}: {faults}{steps}"));
             }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// On a connection such as all others, with all that it was given at its start.
-async fn plan(storage: &PostgresStorage, name: &str, sql: &str) -> Value {
-    // The generic plan cannot know that the page is small, so the server goes on making one for each call.
-    let (mode, arguments) = if name == "user search: all" {
-        let nil = uuid::Uuid::nil();
-        let arguments = format!("('{nil}', '{nil}', 21)");
-        ("force_custom_plan", arguments)
-    } else {
-        ("force_generic_plan", nulls(sql))
-    };
-    let mut tx = storage.write().await.unwrap();
-    for step in [
-        format!("SET LOCAL plan_cache_mode = {mode}"),
-        format!("PREPARE q AS {sql}"),
-    ] {
-        let step = AssertSqlSafe(step);
-        sqlx::raw_sql(step).execute(&mut *tx).await.unwrap();
+/// Each index that is used, and what for.
+fn find_conditions(node: &Value, found: &mut Vec<String>) {
+    if let Some(index) = node["Index Name"].as_str() {
+        let condition = node["Index Cond"].as_str().unwrap_or_default();
+        found.push(format!("{index} {condition}"));
     }
-    let explain = AssertSqlSafe(format!("EXPLAIN (FORMAT JSON) EXECUTE q{arguments}"));
+    for child in node["Plans"].as_array().into_iter().flatten() {
+        find_conditions(child, found);
+    }
+}
+
+/// On a connection such as all others, with all that it was given at its start.
+async fn plan(storage: &PostgresStorage, sql: &str) -> Value {
+    let mut tx = storage.write().await.unwrap();
+    let prepare = AssertSqlSafe(format!("PREPARE q AS {sql}"));
+    sqlx::raw_sql(prepare).execute(&mut *tx).await.unwrap();
+    let explain = AssertSqlSafe(format!("EXPLAIN (FORMAT JSON) EXECUTE q{}", nulls(sql)));
     let row = sqlx::query(explain).fetch_one(&mut *tx).await.unwrap();
     sqlx::raw_sql("DEALLOCATE q")
         .execute(&mut *tx)

@@ -227,6 +227,11 @@ fn migrator() -> Migrator {
             "attachments",
             include_str!("../migrations/0002_attachments.sql"),
         ),
+        step(
+            3,
+            "shorter terms",
+            include_str!("../migrations/0003_shorter_terms.sql"),
+        ),
     ]);
     migrator.set_locking(false);
     migrator

@@ -37,12 +37,13 @@ macro_rules! select_credentials {
     };
 }
 
-/// Who may be found by `$1`, after `$2`; conditions of both searches.
+/// Who may be found by `$1`, after `$2`; conditions of both searches. Blocks are looked up one by one: a join of them
+/// all would be sorted before the page is cut.
 macro_rules! findable {
     () => {
         "u.id > $2 AND u.id <> $1 AND u.searchable \
-         AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.blocker_id = u.id AND b.blocked_id = $1) \
-         AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.blocker_id = $1 AND b.blocked_id = u.id) \
+         AND (SELECT b.blocker_id FROM blocks b WHERE b.blocker_id = u.id AND b.blocked_id = $1) IS NULL \
+         AND (SELECT b.blocker_id FROM blocks b WHERE b.blocker_id = $1 AND b.blocked_id = u.id) IS NULL \
          ORDER BY u.id LIMIT $3"
     };
 }

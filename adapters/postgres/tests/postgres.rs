@@ -10,10 +10,10 @@ use std::time::Duration;
 use common::{Database, open, run};
 use connexus_contract::World;
 use connexus_domain::message::AppendOutcome;
-use connexus_domain::ports::{HistoryRange, Storage};
+use connexus_domain::ports::{HistoryRange, MessageSearch, Storage};
 use connexus_domain::{
-    ConversationId, Emoji, Entity, Error, Limit, Message, NewMessage, Result, UserId,
-    WatermarkAdvance,
+    ConversationId, Emoji, Entity, Error, Limit, Message, MessageId, NewMessage, Result, UserId,
+    WatermarkAdvance, terms,
 };
 use connexus_postgres::{OpenError, PostgresOptions, PostgresStorage};
 use sqlx::postgres::PgConnection;
@@ -63,6 +63,19 @@ impl Group {
             .messages()
             .history(self.id, HistoryRange::Latest, Limit::of(10_000))
             .await
+    }
+
+    async fn search(&self, viewer: UserId, text: &str) -> Vec<MessageId> {
+        let search = MessageSearch {
+            viewer,
+            query: terms::query(text).unwrap(),
+            conversation_id: None,
+            sender_id: None,
+            before: None,
+            limit: Limit::of(10),
+        };
+        let page = self.storage.messages().search(&search).await.unwrap();
+        page.items.iter().map(|message| message.id).collect()
     }
 
     /// Holds the sender's row, so that a batch stops after its messages are written.
@@ -152,11 +165,15 @@ async fn a_newer_schema_is_refused() {
 async fn a_database_of_the_first_version_is_brought_up_to_date() {
     let group = Group::new().await;
     let by = group.people[0];
-    let message = group.world.say(group.id, by, "words").await;
-    let undo =
-        "DROP TABLE attachments; DROP TABLE leases; DELETE FROM _sqlx_migrations WHERE version > 1";
+    let message = group.world.say(group.id, by, "more words, größere").await;
+    let undo = "DROP TABLE attachments; DROP TABLE leases; DELETE FROM _sqlx_migrations WHERE version > 1; \
+        UPDATE messages m SET terms = (SELECT array_to_tsvector(array_agg(\
+            right(replace(m.conversation_id::text, '-', ''), 16) || \
+              encode(convert_to(substr(lexeme, 9), 'UTF8'), 'hex'))) \
+          FROM unnest(tsvector_to_array(m.terms)) lexeme)";
     run(&mut group.database.outside().await, undo.to_owned()).await;
     group.storage.migrate().await.unwrap();
+    assert_eq!(group.search(by, "words GRÖSS").await, [message.id]);
     let file = group.world.file(group.id, by).await;
     let new = group.world.with_files(group.id, by, &[&file]);
     let newer = group.world.put(new).await;

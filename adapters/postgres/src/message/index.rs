@@ -7,7 +7,7 @@ use crate::sql::push_hex;
 
 /// How many bytes of a conversation's id go before its terms: the random ones at the end. Two
 /// conversations may share them; what is found is checked against the whole id anyway.
-const TAG: usize = 8;
+const TAG: usize = 4;
 
 /// Stands for the tag in [`expression`].
 pub(super) const TAG_MARK: &str = "#";
@@ -21,29 +21,25 @@ pub(super) fn lexemes(conversation: ConversationId, body: &str) -> Option<String
     let id = conversation.as_uuid();
     let mut tag = String::with_capacity(2 * TAG);
     push_hex(&mut tag, &id.as_bytes()[16 - TAG..]);
-    let mut text = String::new();
+    let mut text = String::with_capacity(body.len() + terms.len() * (tag.len() + 1));
     for term in terms {
         if !text.is_empty() {
             text.push(' ');
         }
         text.push_str(&tag);
-        push_hex(&mut text, term.as_bytes());
+        text.push_str(&term);
     }
     Some(text)
 }
 
 /// A `tsquery` for what has all the terms, once a conversation's tag is put for [`TAG_MARK`].
 pub(super) fn expression(query: &TermQuery) -> String {
-    let mut text = String::new();
-    for term in &query.all {
-        text.push_str(TAG_MARK);
-        push_hex(&mut text, term.as_bytes());
-        text.push_str(" & ");
-    }
-    text.push_str(TAG_MARK);
-    push_hex(&mut text, query.prefix.as_bytes());
-    text.push_str(":*");
-    text
+    let quoted = |term: &str| {
+        let term = term.replace('\\', r"\\").replace('\'', "''");
+        format!("'{TAG_MARK}{term}'")
+    };
+    let whole = query.all.iter().map(|term| quoted(term) + " & ");
+    whole.chain([quoted(&query.prefix) + ":*"]).collect()
 }
 
 #[cfg(test)]
@@ -54,12 +50,9 @@ mod tests {
     #[test]
     fn a_query_is_made_of_the_lexemes_of_a_body() {
         let id = ConversationId::from_uuid(Uuid::from_u128(0xabc));
-        assert_eq!(
-            lexemes(id, "b A").as_deref(),
-            Some("0000000000000abc61 0000000000000abc62")
-        );
+        assert_eq!(lexemes(id, "b A").as_deref(), Some("00000abca 00000abcb"));
         let query = terms::query("a b").unwrap();
-        assert_eq!(expression(&query), "#61 & #62:*");
+        assert_eq!(expression(&query), "'#a' & '#b':*");
         assert_eq!(lexemes(id, "?!"), None);
     }
 }

@@ -20,7 +20,7 @@ pub(crate) const SEARCH: &str = concat!(
        CROSS JOIN LATERAL (\
          SELECT t.id FROM (\
            SELECT n.id, n.conversation_id, n.sender_id FROM messages n \
-           WHERE n.terms @@ replace($2, '#', right(replace(c.id::text, '-', ''), 16))::tsquery \
+           WHERE n.terms @@ replace($2, '#', right(c.id::text, 8))::tsquery \
            OFFSET 0) t \
          WHERE t.conversation_id = c.id AND ($4::uuid IS NULL OR t.sender_id = $4) \
            AND ($5::uuid IS NULL OR t.id < $5) \

@@ -16,7 +16,11 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
 
 const VARIABLE: &str = "CONNEXUS_TEST_POSTGRES_URL";
 /// What every database starts from, made once by whoever comes first.
-const SCHEMA: &str = include_str!("../../migrations/0001_schema.sql");
+const SCHEMA: &str = concat!(
+    include_str!("../../migrations/0001_schema.sql"),
+    include_str!("../../migrations/0002_attachments.sql"),
+    include_str!("../../migrations/0003_shorter_terms.sql"),
+);
 /// Names the lock of those who make it.
 const LOCK: i64 = 7_041_776;
 

@@ -24,8 +24,8 @@ use crate::storage::PostgresStorage;
 /// is no join whose cost grows with the square of the batch.
 ///
 /// Rows are locked in the order of their ids: those of conversations among batches, those of members against
-/// receipts, too. As a plain condition, `left_at IS NULL` would tempt the planner to start from an index of all who
-/// are present.
+/// receipts, too. As plain conditions, `left_at IS NULL` would tempt the planner to start from an index of all who
+/// are present, and that on a key's conversation to read all of the conversation.
 pub(crate) const STORE_AT_ONCE: &str = "\
     WITH locked AS MATERIALIZED (\
       SELECT c.id, c.last_seq, c.rev, c.last_activity_at FROM conversations c \
@@ -44,8 +44,8 @@ pub(crate) const STORE_AT_ONCE: &str = "\
         AND (SELECT count(*) FROM senders) = cardinality($15::uuid[]) \
         AND NOT EXISTS (\
           SELECT FROM unnest($2::uuid[], $3::uuid[], $6::text[]) v(conversation_id, sender_id, client_id) \
-          WHERE (SELECT k.id FROM messages k WHERE k.conversation_id = v.conversation_id \
-            AND k.sender_id = v.sender_id AND k.client_id = v.client_id) IS NOT NULL)\
+          WHERE (SELECT k.id FROM messages k WHERE k.sender_id = v.sender_id AND k.client_id = v.client_id \
+            AND CASE WHEN k.conversation_id = v.conversation_id THEN TRUE ELSE FALSE END) IS NOT NULL)\
     ), stored AS (\
       INSERT INTO messages \
         (id, conversation_id, seq, rev, sender_id, kind, body, client_id, fingerprint, created_at, terms) \
