@@ -100,7 +100,7 @@ fn to_outlets(bencher: divan::Bencher, outlets: usize) {
         local.block_on(&runtime, async {
             let all = handed.get() + outlets;
             let audience = Audience::Many(Arc::clone(&audience));
-            app.hub().publish(Delivery::new(event.clone(), audience));
+            app.hub().publish([Delivery::new(event.clone(), audience)]);
             while handed.get() < all {
                 tokio::task::yield_now().await;
             }

@@ -2,7 +2,8 @@
 //!
 //! Conversations are hashed over a few lanes. A lane writes one batch at a time; while it does, the next
 //! batch gathers. There is no timer: under low load a batch is one message that waited for nobody, under
-//! high load thousands share one commit.
+//! high load thousands share one commit. A lane that finds work only lets threads go first that the
+//! system would run anyway.
 //!
 //! Every other change of a conversation runs in its lane, too, one after the other, and what happened is
 //! told before the lane goes on. So in one process events of a conversation are told in the order of
@@ -157,6 +158,10 @@ async fn run(lane: usize, mut jobs: mpsc::Receiver<Job>, context: Weak<Context>,
     let depth = metrics::gauge!("connexus_coalescer_queue_depth", "lane" => lane.to_string());
     let mut taken = Vec::with_capacity(max_batch);
     while jobs.recv_many(&mut taken, max_batch).await > 0 {
+        // a thread that this one has pushed aside, by being woken for the first message, may be reading more of them
+        std::thread::yield_now();
+        let room = max_batch.saturating_sub(taken.len());
+        taken.extend(std::iter::from_fn(|| jobs.try_recv().ok()).take(room));
         depth.set(u32::try_from(jobs.len()).unwrap_or(u32::MAX));
         let Some(context) = context.upgrade() else {
             return;
@@ -192,12 +197,14 @@ async fn write(context: &Arc<Context>, sends: Vec<Send>) {
     metrics::histogram!("connexus_coalescer_batch_size")
         .record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
     let outcomes = append(context, &batch).await;
+    let mut told = Vec::with_capacity(batch.len());
+    let mut answers = Vec::with_capacity(batch.len());
     for ((new, outcome), (origin, reply)) in batch.into_iter().zip(outcomes).zip(waiting) {
         let answer = match outcome {
             Ok(AppendOutcome::Appended(numbers)) => {
                 let message = new.into_message(numbers);
                 context.recent.note(&message);
-                tell(context, &message, origin).await;
+                tell(context, &message, origin, &mut told).await;
                 Ok(Sent {
                     message,
                     duplicate: false,
@@ -215,6 +222,10 @@ async fn write(context: &Arc<Context>, sends: Vec<Send>) {
                 Err(error)
             }
         };
+        answers.push((reply, answer));
+    }
+    context.publish_all(told).await;
+    for (reply, answer) in answers {
         // a client that has gone still has sent its message
         drop(reply.send(answer));
     }
@@ -256,15 +267,18 @@ fn count_mismatch() -> Error {
     Error::internal(LaneError::CountMismatch)
 }
 
-async fn tell(context: &Arc<Context>, message: &Message, origin: Option<Exclusion>) {
+async fn tell(
+    context: &Arc<Context>,
+    message: &Message,
+    origin: Option<Exclusion>,
+    told: &mut Vec<Delivery>,
+) {
     match context.rosters.get(message.conversation_id).await {
         Ok(roster) => {
-            context.typists.sent(context, message, &roster).await;
+            told.extend(context.typists.sent(message, &roster));
             let audience = Audience::Many(Arc::clone(&roster.members));
             let event = Event::MessageCreated(message.clone());
-            context
-                .publish(Delivery::new(event, audience).except(origin))
-                .await;
+            told.push(Delivery::new(event, audience).except(origin));
         }
         // the message is stored; who is connected learns of it at the next sync
         Err(error) => {

@@ -233,11 +233,14 @@ async fn flush(context: &Context, what: Flush) -> bool {
             let silent = context
                 .silent_readers(moved.keys().map(|(_, user)| *user).collect())
                 .await;
+            let mut told = Vec::with_capacity(moved.len());
             for (key, receipt) in &moved {
                 if let Some(mark) = marks.get(key) {
-                    tell(context, *receipt, mark, silent.contains(&receipt.user_id)).await;
+                    let silent = silent.contains(&receipt.user_id);
+                    tell(context, *receipt, mark, silent, &mut told).await;
                 }
             }
+            context.publish_all(told).await;
             // who is answered may say the next thing, so this has been told by then
             for wait in waiting {
                 let receipt = moved.get(&(wait.conversation_id, wait.user_id)).copied();
@@ -258,19 +261,25 @@ async fn flush(context: &Context, what: Flush) -> bool {
 
 /// What somebody read is told to the whole conversation if it is not too big, what somebody received to
 /// the senders alone, and all that was read to the reader's own devices.
-async fn tell(context: &Context, receipt: Receipt, mark: &Mark, silent: bool) {
+async fn tell(
+    context: &Context,
+    receipt: Receipt,
+    mark: &Mark,
+    silent: bool,
+    told: &mut Vec<Delivery>,
+) {
     let Ok(roster) = context.rosters.get(receipt.conversation_id).await else {
         return;
     };
     let read = mark.read > 0;
-    let publish = |receipt, audience| {
+    let mut tell = |receipt, audience| {
         let event = Event::ReceiptUpdated { receipt, read };
-        context.publish(Delivery::new(event, audience))
+        told.push(Delivery::new(event, audience));
     };
     let big = roster.members.len() > context.settings.delivery.chatter_max_members;
     match (read, big || silent) {
-        (true, false) => publish(receipt, Audience::Many(Arc::clone(&roster.members))).await,
-        (true, true) => publish(receipt, Audience::One(receipt.user_id)).await,
+        (true, false) => tell(receipt, Audience::Many(Arc::clone(&roster.members))),
+        (true, true) => tell(receipt, Audience::One(receipt.user_id)),
         (false, _) if big => {}
         (false, _) => {
             let seen = if silent {
@@ -283,7 +292,7 @@ async fn tell(context: &Context, receipt: Receipt, mark: &Mark, silent: bool) {
                 receipt
             };
             for sender in &mark.senders {
-                publish(seen, Audience::One(*sender)).await;
+                tell(seen, Audience::One(*sender));
             }
         }
     }

@@ -204,22 +204,28 @@ impl SceneService {
 impl Context {
     /// Tells an event, with its scene if any connection wants one.
     pub async fn publish(&self, delivery: Delivery) {
+        self.publish_all(vec![delivery]).await;
+    }
+
+    /// The same of several events, in their order.
+    pub async fn publish_all(&self, deliveries: Vec<Delivery>) {
         let detail = self.hub.wanted();
         if detail == Detail::Bare {
-            self.hub.publish(delivery);
+            self.hub.publish(deliveries);
             return;
         }
-        match self.scene(delivery.event(), detail).await {
-            Ok(scene) => {
-                let delivery = delivery.in_scene(Arc::new(scene)).at(self.now());
-                self.hub.publish(delivery);
-            }
-            // connections that want a scene come back for what they cannot be told now
-            Err(error) => {
-                tracing::warn!(%error, "an event is told without its scene");
-                self.hub.publish(delivery);
-            }
+        let mut staged = Vec::with_capacity(deliveries.len());
+        for delivery in deliveries {
+            staged.push(match self.scene(delivery.event(), detail).await {
+                Ok(scene) => delivery.in_scene(Arc::new(scene)).at(self.now()),
+                // connections that want a scene come back for what they cannot be told now
+                Err(error) => {
+                    tracing::warn!(%error, "an event is told without its scene");
+                    delivery
+                }
+            });
         }
+        self.hub.publish(staged);
     }
 
     /// The scene of what happened in a conversation to a message, for an answer to who caused it.

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Actor;
 use crate::context::Context;
-use crate::hub::{Audience, Delivery, Exclusion};
+use crate::hub::{Audience, Delivery};
 use crate::roster::Roster;
 
 /// At most one start per user and conversation in this time.
@@ -58,19 +58,11 @@ impl Typists {
         over
     }
 
-    /// Who has sent a message writes no more.
-    pub async fn sent(&self, context: &Context, message: &Message, roster: &Roster) {
-        if self.stop((message.conversation_id, message.sender_id)) {
-            tell(
-                context,
-                roster,
-                message.conversation_id,
-                message.sender_id,
-                false,
-                None,
-            )
-            .await;
-        }
+    /// Who has sent a message writes no more: what is to be told of it, if anything.
+    pub fn sent(&self, message: &Message, roster: &Roster) -> Option<Delivery> {
+        let (id, sender) = (message.conversation_id, message.sender_id);
+        self.stop((id, sender))
+            .then(|| telling(roster, id, sender, false))
     }
 }
 
@@ -86,20 +78,19 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
         for (conversation_id, user_id) in context.typists.expired(context.now()) {
             // who cannot be told now will not see it for longer than its own expiry
             if let Ok(roster) = context.rosters.get(conversation_id).await {
-                tell(&context, &roster, conversation_id, user_id, false, None).await;
+                let telling = telling(&roster, conversation_id, user_id, false);
+                context.publish(telling).await;
             }
         }
     }
 }
 
-async fn tell(
-    context: &Context,
+fn telling(
     roster: &Roster,
     conversation_id: ConversationId,
     user_id: UserId,
     typing: bool,
-    origin: Option<Exclusion>,
-) {
+) -> Delivery {
     let event = Event::Typing {
         conversation_id,
         user_id,
@@ -111,9 +102,7 @@ async fn tell(
         .copied()
         .filter(|member| *member != user_id)
         .collect();
-    context
-        .publish(Delivery::new(event, Audience::Many(others)).except(origin))
-        .await;
+    Delivery::new(event, Audience::Many(others))
 }
 
 /// Who writes.
@@ -136,15 +125,8 @@ impl Typing {
                 .typists
                 .start((id, actor.user_id), self.context.now())
         {
-            tell(
-                &self.context,
-                &roster,
-                id,
-                actor.user_id,
-                true,
-                actor.origin(),
-            )
-            .await;
+            let telling = telling(&roster, id, actor.user_id, true);
+            self.context.publish(telling.except(actor.origin())).await;
         }
         Ok(())
     }
@@ -153,15 +135,8 @@ impl Typing {
     pub async fn stop(&self, actor: &Actor, id: ConversationId) -> Result<()> {
         let roster = self.roster(actor, id).await?;
         if self.context.typists.stop((id, actor.user_id)) {
-            tell(
-                &self.context,
-                &roster,
-                id,
-                actor.user_id,
-                false,
-                actor.origin(),
-            )
-            .await;
+            let telling = telling(&roster, id, actor.user_id, false);
+            self.context.publish(telling.except(actor.origin())).await;
         }
         Ok(())
     }

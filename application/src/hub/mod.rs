@@ -52,9 +52,19 @@ pub enum Detail {
 }
 
 enum Command {
-    Deliver(Arc<Delivery>),
+    Deliver(Arc<[Arc<Delivery>]>),
     CloseSessions(Arc<[SessionId]>, UserId),
     CloseAll(CloseReason),
+}
+
+impl Command {
+    /// What it counts in a worker's queue.
+    fn size(&self) -> usize {
+        match self {
+            Self::Deliver(deliveries) => deliveries.len(),
+            Self::CloseSessions(..) | Self::CloseAll(_) => 1,
+        }
+    }
 }
 
 struct WorkerHandle {
@@ -120,11 +130,14 @@ impl Hub {
         }
     }
 
-    /// Tells an event to its audience.
-    pub fn publish(&self, delivery: Delivery) {
-        metrics::counter!("connexus_events_published_total").increment(1);
-        let delivery = Arc::new(delivery);
-        self.command(|| Command::Deliver(Arc::clone(&delivery)));
+    /// Tells events, each to its audience. What is told together reaches a connection in one write.
+    pub fn publish(&self, deliveries: impl IntoIterator<Item = Delivery>) {
+        let deliveries: Arc<[_]> = deliveries.into_iter().map(Arc::new).collect();
+        if deliveries.is_empty() {
+            return;
+        }
+        metrics::counter!("connexus_events_published_total").increment(deliveries.len() as u64);
+        self.command(|| Command::Deliver(Arc::clone(&deliveries)));
     }
 
     /// Ends the sockets of some of a user's sessions.
@@ -161,16 +174,18 @@ impl Hub {
         let workers = self.workers.read().unwrap_or_else(PoisonError::into_inner);
         for worker in workers.iter() {
             let command = make();
-            let waiting = worker.waiting.fetch_add(1, Ordering::Relaxed);
+            let size = command.size();
+            let waiting = worker.waiting.fetch_add(size, Ordering::Relaxed);
             if waiting >= self.worker_queue && matches!(command, Command::Deliver(_)) {
-                worker.waiting.fetch_sub(1, Ordering::Relaxed);
+                worker.waiting.fetch_sub(size, Ordering::Relaxed);
                 if !worker.overflowed.swap(true, Ordering::Relaxed) {
                     tracing::warn!(
                         waiting,
                         "a worker cannot keep up; its connections are told to resume"
                     );
-                    worker.waiting.fetch_add(1, Ordering::Relaxed);
-                    drop(worker.commands.send(Command::CloseAll(CloseReason::Resume)));
+                    let close = Command::CloseAll(CloseReason::Resume);
+                    worker.waiting.fetch_add(close.size(), Ordering::Relaxed);
+                    drop(worker.commands.send(close));
                 }
                 continue;
             }

@@ -149,12 +149,20 @@ impl Worker {
     ) {
         const TURN: usize = 256;
         let mut taken = Vec::with_capacity(TURN);
-        let mut flushing = Vec::new();
         while commands.recv_many(&mut taken, TURN).await > 0 {
-            waiting.fetch_sub(taken.len(), Ordering::Relaxed);
+            waiting.fetch_sub(taken.iter().map(Command::size).sum(), Ordering::Relaxed);
+            let mut delivered = 0;
             for command in taken.drain(..) {
                 match command {
-                    Command::Deliver(delivery) => self.deliver(&delivery),
+                    Command::Deliver(deliveries) => {
+                        for delivery in &*deliveries {
+                            self.deliver(delivery);
+                            delivered += 1;
+                            if delivered % TURN == 0 {
+                                self.end_turn().await;
+                            }
+                        }
+                    }
                     Command::CloseSessions(sessions, user) => self.close_sessions(user, &sessions),
                     Command::CloseAll(reason) => {
                         overflowed.store(false, Ordering::Relaxed);
@@ -162,13 +170,17 @@ impl Worker {
                     }
                 }
             }
-            std::mem::swap(&mut flushing, &mut self.waiting.borrow_mut());
-            for outlet in flushing.drain(..) {
-                outlet.flush();
-            }
-            // lets the tasks of this thread write and read before the next turn
-            tokio::task::yield_now().await;
+            self.end_turn().await;
         }
+    }
+
+    /// Writes what was delivered, and lets the tasks of this thread write and read before the next turn.
+    async fn end_turn(&self) {
+        let flushing = std::mem::take(&mut *self.waiting.borrow_mut());
+        for outlet in flushing {
+            outlet.flush();
+        }
+        tokio::task::yield_now().await;
     }
 
     fn deliver(&self, delivery: &Arc<Delivery>) {
