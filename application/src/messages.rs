@@ -228,11 +228,11 @@ impl Messages {
         range: HistoryRange,
         limit: Limit,
     ) -> Result<Vec<Message>> {
-        let (_, access) = self.context.member_access(id, actor.user_id).await?;
+        self.context.rosters.admit(id, actor.user_id).await?;
         self.context
             .storage
             .messages()
-            .history(access.conversation_id(), range, limit)
+            .history(id, range, limit)
             .await
     }
 

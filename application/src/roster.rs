@@ -1,16 +1,21 @@
 //! Who is in a conversation: the small cache behind the hot path.
 //!
-//! It decides whom to tell and refuses most strangers without a database round trip; the database has
-//! the last word on every send. Every change of members in this process drops the entry in the
+//! It decides whom to tell, lets members read, and refuses most strangers without a database round trip; the
+//! database has the last word on every send. Every change of members in this process drops the entry in the
 //! conversation's lane, before anything later is told; entries also expire, for what other processes do.
 
 use std::sync::Arc;
 
 use connexus_domain::ports::Storage;
-use connexus_domain::{ConversationId, ConversationKind, Denial, Entity, Error, Result, UserId};
+use connexus_domain::{
+    Conversation, ConversationId, ConversationKind, Denial, Entity, Error, Result, UserId,
+};
 use moka::future::Cache;
 
 use crate::settings::DeliverySettings;
+
+/// How many members a conversation may have that are read from the database for one of them.
+const SMALL: u32 = 200;
 
 /// The members of a conversation at one moment.
 #[derive(Debug)]
@@ -67,17 +72,37 @@ impl Rosters {
         if cached.contains(user) {
             return Ok(cached);
         }
-        let found = self
-            .storage
-            .conversations()
-            .find_with_member(id, user)
-            .await?;
-        let (_, member) = found.ok_or(Error::NotFound(Entity::Conversation))?;
-        member
-            .ok_or(Error::Forbidden(Denial::NotMember))?
-            .access()?;
+        self.ask_for(id, user).await?;
         self.forget(id).await;
         self.get(id).await
+    }
+
+    /// Lets a member read; asks the database for that one when the cache does not know it, and not for everybody of a
+    /// big conversation.
+    pub async fn admit(&self, id: ConversationId, user: UserId) -> Result<()> {
+        let cached = self.cache.get(&id).await;
+        if cached.as_ref().is_some_and(|known| known.contains(user)) {
+            return Ok(());
+        }
+        let conversation = self.ask_for(id, user).await?;
+        if cached.is_some() {
+            self.forget(id).await;
+        }
+        if conversation.member_count <= SMALL {
+            // whoever reads, reads on
+            self.get(id).await?;
+        }
+        Ok(())
+    }
+
+    /// The conversation, of which the database says that the user is a member.
+    async fn ask_for(&self, id: ConversationId, user: UserId) -> Result<Conversation> {
+        let conversations = self.storage.conversations();
+        let found = conversations.find_with_member(id, user).await?;
+        let (conversation, member) = found.ok_or(Error::NotFound(Entity::Conversation))?;
+        let member = member.ok_or(Error::Forbidden(Denial::NotMember))?;
+        member.access()?;
+        Ok(conversation)
     }
 
     pub fn len(&self) -> u64 {

@@ -13,7 +13,7 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use connexus_domain::ports::Subject;
 use connexus_wire::{ErrorCode, Problem};
-use tracing::Instrument as _;
+use tracing::{Instrument as _, field};
 
 use crate::failure::PROBLEM;
 use crate::gateway::Gateway;
@@ -32,16 +32,16 @@ pub async fn observe(
     let gateway = request.app_data::<Data<Gateway>>().cloned();
     let id = request_id(&request, gateway.as_ref());
     let method = known_method(request.method());
-    let route = request
-        .match_pattern()
-        .unwrap_or_else(|| UNMATCHED.to_owned());
-    // nothing that a client may put into a path, a query or a header is written to the log, but the id
-    let span = tracing::info_span!("request", request_id = %id, method, route);
+    // nothing that a client may put into a path, a query or a header is written to the log, but the id; the route
+    // is known once it is routed, and costs too much to find out before
+    let span = tracing::info_span!("request", request_id = %id, method, route = field::Empty);
     let answer = next.call(request).instrument(span.clone()).await;
-    let status = match &answer {
-        Ok(answer) => answer.status(),
-        Err(error) => error.as_response_error().status_code(),
+    let (status, route) = match &answer {
+        Ok(answer) => (answer.status(), answer.request().match_pattern()),
+        Err(error) => (error.as_response_error().status_code(), None),
     };
+    let route = route.unwrap_or_else(|| UNMATCHED.to_owned());
+    span.record("route", &route);
     let took = started.elapsed();
     count(method, &route, status, took.as_secs_f64());
     span.in_scope(|| {

@@ -62,7 +62,7 @@ pub fn configure(gateway: &Arc<Gateway>, cfg: &mut ServiceConfig) {
     cfg.app_data(Data::from(Arc::clone(gateway)))
         .app_data(PayloadConfig::new(gateway.settings.body_limit));
     if gateway.settings.rest {
-        routes::rest(cfg);
+        cfg.service(web::scope(routes::API).configure(routes::rest));
     }
     routes::operator(cfg);
     cfg.route("/docs", web::get().to(handlers::ops::docs_page));

@@ -15,6 +15,8 @@ use crate::failure::Failure;
 use crate::gateway::Gateway;
 use crate::handlers::{attachments, auth, conversations, members, messages, ops, users};
 
+/// What all paths of the REST API start with.
+pub const API: &str = "/v1";
 /// The route whose requests may take longer than others.
 const UPLOADS: &str = "/v1/attachments";
 
@@ -26,14 +28,14 @@ pub struct Route {
 
 macro_rules! routes {
     (
-        $(#[$doc:meta])* $register:ident, $table:ident, $documented:ident;
+        $(#[$doc:meta])* $register:ident, $prefix:expr, $table:ident, $documented:ident;
         $($path:literal { $($method:ident $module:ident::$handler:ident $class:ident;)+ })+
     ) => {
         $(#[$doc])*
         pub fn $register(cfg: &mut ServiceConfig) {
             $(
                 let allow = allow_header(&[$(stringify!($method)),+]);
-                let resource = web::resource($path)
+                let resource = web::resource($path.strip_prefix($prefix).unwrap_or($path))
                     $(.route(method(Method::$method).to($module::$handler)))+;
                 cfg.service(with_method_check(resource, allow).wrap(from_fn(in_time)));
             )+
@@ -52,8 +54,8 @@ macro_rules! routes {
 }
 
 routes! {
-    /// Registers the REST API.
-    rest, REST, RestDocs;
+    /// Registers the REST API, in the scope of [`API`].
+    rest, API, REST, RestDocs;
     "/v1/auth/register" { POST auth::register Auth; }
     "/v1/auth/login" { POST auth::login Auth; }
     "/v1/auth/refresh" { POST auth::refresh Auth; }
@@ -105,7 +107,7 @@ routes! {
 
 routes! {
     /// Registers what operators and developers look at.
-    operator, OPERATOR, OperatorDocs;
+    operator, "", OPERATOR, OperatorDocs;
     "/health" { GET ops::health General; }
     "/health/ready" { GET ops::ready General; }
     "/metrics" { GET ops::metrics General; }
@@ -163,7 +165,11 @@ async fn in_time(
         .app_data::<Data<Gateway>>()
         .map(|gateway| gateway.settings.request_timeout);
     // a file takes as long as its link is slow; its handler waits for each part of it only so long
-    let uploads = request.match_pattern().as_deref() == Some(UPLOADS);
+    let route = request.match_pattern();
+    if let Some(route) = &route {
+        tracing::Span::current().record("route", route);
+    }
+    let uploads = route.as_deref() == Some(UPLOADS);
     let Some(patience) = patience.filter(|_| !uploads) else {
         return Ok(next.call(request).await?.map_into_left_body());
     };
@@ -193,7 +199,10 @@ mod tests {
 
     #[actix_web::test]
     async fn every_route_has_its_methods_and_no_others() {
-        let app = init_service(App::new().configure(rest).configure(operator)).await;
+        let app = App::new()
+            .service(web::scope(API).configure(rest))
+            .configure(operator);
+        let app = init_service(app).await;
         for route in REST.iter().chain(OPERATOR) {
             let mut methods: Vec<&str> = route.methods.iter().map(|(method, _)| *method).collect();
             let told = allow_header(&methods);

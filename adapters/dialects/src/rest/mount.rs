@@ -8,7 +8,7 @@ use actix_web::error::PayloadError;
 use actix_web::http::Method;
 use actix_web::http::header;
 use actix_web::web::{self, Bytes, Payload, ServiceConfig};
-use actix_web::{FromRequest as _, HttpRequest, HttpResponse};
+use actix_web::{FromRequest as _, HttpRequest, HttpResponse, Scope};
 use connexus_domain::ports::Subject;
 use connexus_domain::{AuthFailure, Error};
 use connexus_wire::fields;
@@ -29,42 +29,56 @@ struct Owned {
 /// All routes of one path, in the order in which the dialects are asked.
 type Resource = Vec<Owned>;
 
-/// Registers the routes of all enabled dialects.
+type Resources = BTreeMap<Key, Resource>;
+
+/// What all paths of the dialects start with.
+const API: &str = "/api";
+
+/// Registers the routes of all enabled dialects: in a scope each, so that nothing else is compared with them.
 pub fn mount(world: &Arc<World>, config: &mut ServiceConfig) {
-    let mut root: BTreeMap<Key, Resource> = BTreeMap::new();
-    let mut named: BTreeMap<Key, Resource> = BTreeMap::new();
+    let mut root = Resources::new();
+    let mut named: Vec<(String, Resources)> = Vec::new();
     for voice in world.voices() {
-        for (path, prefix) in [("", &mut root), (voice.dialect().as_str(), &mut named)] {
+        let mut own = Resources::new();
+        for resources in [&mut root, &mut own] {
             for route in voice.routes() {
-                let slash = if path.is_empty() { "" } else { "/" };
-                let pattern = format!("{slash}{path}{}", route.pattern);
-                prefix
-                    .entry(Key::of(pattern))
-                    .or_default()
-                    .push(Owned { voice, route });
+                let path = route.pattern.strip_prefix(API).unwrap_or(route.pattern);
+                let owned = Owned { voice, route };
+                resources.entry(Key::of(path)).or_default().push(owned);
             }
         }
+        named.push((format!("/{}{API}", voice.dialect().as_str()), own));
     }
-    // what has fewer variable parts comes first: /users/search before /users/{id}
-    for (key, resource) in root.into_iter().chain(named) {
+    let unknown = {
+        let world = Arc::clone(world);
+        web::to(move || {
+            let world = Arc::clone(&world);
+            async move {
+                let first = world.voices().next();
+                let voice = first.unwrap_or(crate::voice(Dialect::Connexus));
+                refusal(&world, voice, &Refused::said(404, "Route not found"))
+            }
+        })
+    };
+    let root_scope = web::scope(API).default_service(unknown);
+    config.service(filled(root_scope, world, root));
+    for (path, resources) in named {
+        config.service(filled(web::scope(&path), world, resources));
+    }
+}
+
+/// Adds the routes to a scope. What has fewer variable parts comes first: /users/search before /users/{id}.
+fn filled(scope: Scope, world: &Arc<World>, resources: Resources) -> Scope {
+    resources.into_iter().fold(scope, |scope, (key, resource)| {
         let (world, resource) = (Arc::clone(world), Arc::new(resource));
         let patterns = [key.pattern.clone(), format!("{}/", key.pattern)];
-        config.service(web::resource(patterns).to(
-            move |request: HttpRequest, payload: Payload| {
+        scope.service(
+            web::resource(patterns).to(move |request: HttpRequest, payload: Payload| {
                 let (world, resource) = (Arc::clone(&world), Arc::clone(&resource));
                 async move { serve(world, &resource, request, payload).await }
-            },
-        ));
-    }
-    let world = Arc::clone(world);
-    config.service(web::resource("/api/{_:.*}").to(move || {
-        let world = Arc::clone(&world);
-        async move {
-            let first = world.voices().next();
-            let voice = first.unwrap_or(crate::voice(Dialect::Connexus));
-            refusal(&world, voice, &Refused::said(404, "Route not found"))
-        }
-    }));
+            }),
+        )
+    })
 }
 
 /// Orders paths so that the first that matches is the right one.
@@ -76,12 +90,12 @@ struct Key {
 }
 
 impl Key {
-    fn of(pattern: String) -> Self {
-        let varies = pattern
-            .split('/')
-            .map(|part| part.starts_with('{'))
-            .collect();
-        Self { varies, pattern }
+    fn of(pattern: &str) -> Self {
+        let parts = pattern.split('/');
+        Self {
+            varies: parts.map(|part| part.starts_with('{')).collect(),
+            pattern: pattern.to_owned(),
+        }
     }
 }
 
@@ -91,6 +105,9 @@ async fn serve(
     request: HttpRequest,
     payload: Payload,
 ) -> HttpResponse {
+    if let Some(route) = request.match_pattern() {
+        tracing::Span::current().record("route", route);
+    }
     let fitting: Vec<&Owned> = resource
         .iter()
         .filter(|owned| owned.route.method == *request.method())
