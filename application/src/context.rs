@@ -37,6 +37,8 @@ pub(crate) struct Context {
     pub scenes: Scenes,
     pub recent: Recent,
     pub sessions_by_id: Gather<SessionId, Session>,
+    /// Who has not been handed everything.
+    pub behind: Gather<UserId, ()>,
     /// Those of whom the presence is told, as [`peers`](connexus_domain::ports::ConversationRepository::peers).
     pub acquaintances: Gather<UserId, Vec<UserId>>,
     /// Live sessions and whose they are; forgotten at once when one is revoked here.
@@ -66,6 +68,7 @@ impl Context {
         Arc::new_cyclic(|context| Self {
             lanes: Lanes::start(context, &settings.coalescer, tasks),
             sessions_by_id: sessions_by_id(&ports.storage),
+            behind: behind(&ports.storage),
             acquaintances: acquaintances(&ports.storage, settings.presence.max_members),
             sessions: Cache::builder()
                 .max_capacity(200_000)
@@ -139,6 +142,17 @@ fn sessions_by_id(storage: &Arc<dyn Storage>) -> Gather<SessionId, Session> {
         async move {
             let found = storage.sessions().get_many(&ids).await?;
             Ok(found.into_iter().map(|one| (one.id, one)).collect())
+        }
+    })
+}
+
+fn behind(storage: &Arc<dyn Storage>) -> Gather<UserId, ()> {
+    let storage = Arc::clone(storage);
+    Gather::start(move |users: Vec<UserId>| {
+        let storage = Arc::clone(&storage);
+        async move {
+            let found = storage.conversations().behind(&users).await?;
+            Ok(found.into_iter().map(|user| (user, ())).collect())
         }
     })
 }

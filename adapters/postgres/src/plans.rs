@@ -14,7 +14,7 @@ use crate::testing::Database;
 use crate::{PostgresStorage, attachment, conversation, message, receipt, session, user};
 
 /// A query, and whether it may sort: only what is bounded by one user, one page, one batch or one message.
-const QUERIES: [(&str, &str, bool); 48] = [
+const QUERIES: [(&str, &str, bool); 49] = [
     ("append: at once", message::STORE_AT_ONCE, true),
     ("append: lock", message::LOCK, true),
     ("append: look up", message::LOOKUP, true),
@@ -37,6 +37,7 @@ const QUERIES: [(&str, &str, bool); 48] = [
     ("members", conversation::MEMBERS, false),
     ("member ids", conversation::MEMBER_IDS, true),
     ("successor", conversation::SUCCESSOR, false),
+    ("behind", conversation::BEHIND, false),
     ("peers", conversation::PEERS, true),
     ("in one conversation", conversation::SHARED, false),
     (

@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 use crate::{SqliteOptions, SqliteStorage, attachment, conversation, message, receipt, user};
 
 /// A query, and whether it may sort: only what is bounded by one user, one page or one message.
-const QUERIES: [(&str, &str, bool); 37] = [
+const QUERIES: [(&str, &str, bool); 38] = [
     ("append: conversations", message::CONVERSATIONS, false),
     ("append: members", message::MEMBERS, false),
     ("append: known keys", message::KNOWN, false),
@@ -40,6 +40,7 @@ const QUERIES: [(&str, &str, bool); 37] = [
     ("heads", conversation::HEADS, true),
     ("members", conversation::MEMBERS, false),
     ("successor", conversation::SUCCESSOR, false),
+    ("behind", conversation::BEHIND, false),
     ("peers", conversation::PEERS, true),
     ("advance", receipt::ADVANCE, false),
     ("user search: all", user::SEARCH_ALL, false),

@@ -137,6 +137,10 @@ impl ConversationRepository for Fake {
         unused()
     }
 
+    async fn behind(&self, _users: &[UserId]) -> Result<Vec<UserId>> {
+        unused()
+    }
+
     async fn peers(
         &self,
         _users: &[UserId],

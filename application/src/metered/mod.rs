@@ -383,6 +383,13 @@ impl ConversationRepository for Metered {
         )
         .await
     }
+    async fn behind(&self, users: &[UserId]) -> Result<Vec<UserId>> {
+        timed(
+            "conversations.behind",
+            self.inner.conversations().behind(users),
+        )
+        .await
+    }
     async fn peers(
         &self,
         users: &[UserId],

@@ -267,6 +267,10 @@ pub trait ConversationRepository: Send + Sync {
         patch: &PreferencesPatch,
     ) -> Result<Option<Member>>;
 
+    /// Those of the users who are in a conversation of which the newest message has not been delivered to them, in no
+    /// order.
+    async fn behind(&self, users: &[UserId]) -> Result<Vec<UserId>>;
+
     /// Pairs (one of `users`, another user) who are together in a conversation of at most `max_members`
     /// members (any size when `None`), each pair once, in no order, without pairs of which one blocks
     /// the other.

@@ -78,6 +78,7 @@ macro_rules! __cases {
                 a_look_for_what_is_not_there_is_none
                 a_conversation_is_found_with_members_present_and_past
                 a_summary_is_what_its_member_sees
+                who_was_not_handed_everything_is_behind
                 peers_are_together_and_unblocked
                 two_share_a_conversation_while_both_are_in_it
             }

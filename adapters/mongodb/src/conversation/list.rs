@@ -28,6 +28,22 @@ struct Place {
     key: MemberKey,
 }
 
+/// A membership, and how far it has come.
+#[derive(Deserialize)]
+struct Mark {
+    #[serde(rename = "_id")]
+    key: MemberKey,
+    delivered_seq: i64,
+}
+
+/// A conversation, and where it stands.
+#[derive(Deserialize)]
+struct Standing {
+    #[serde(rename = "_id")]
+    id: Uuid,
+    last_seq: i64,
+}
+
 /// A member and how much of it is unread.
 #[derive(Deserialize)]
 struct Reader {
@@ -272,6 +288,27 @@ pub(crate) fn together(conversations: Vec<Uuid>) -> Query {
 struct Bare {
     #[serde(rename = "_id")]
     id: Uuid,
+}
+
+pub(super) async fn behind(tx: &mut Tx<'_>, users: &[UserId]) -> Tried<Vec<UserId>> {
+    let marks = places(users, None).fields(doc! { "_id": 1, "delivered_seq": 1 });
+    let marks: Vec<Mark> = tx.find_parts(marks).await?;
+    let conversations = marks.iter().map(|mark| mark.key.c).collect();
+    let standing = small(&conversations, None).fields(doc! { "_id": 1, "last_seq": 1 });
+    let standing: Vec<Standing> = tx.find_parts(standing).await?;
+    let last: HashMap<Uuid, i64> = standing
+        .into_iter()
+        .map(|found| (found.id, found.last_seq))
+        .collect();
+    let behind: HashSet<UserId> = marks
+        .into_iter()
+        .filter(|mark| {
+            last.get(&mark.key.c)
+                .is_some_and(|last| *last > mark.delivered_seq)
+        })
+        .map(|mark| user_id(mark.key.u))
+        .collect();
+    Ok(behind.into_iter().collect())
 }
 
 pub(super) async fn peers(

@@ -173,6 +173,10 @@ impl ConversationRepository for MongoStorage {
             .await
     }
 
+    async fn behind(&self, users: &[UserId]) -> Result<Vec<UserId>> {
+        self.read(|tx| Box::pin(list::behind(tx, users))).await
+    }
+
     async fn peers(
         &self,
         users: &[UserId],

@@ -20,7 +20,7 @@ pub(crate) use change::SOME_DELETED;
 pub(crate) use change::change;
 pub(crate) use list::members_page;
 #[cfg(test)]
-pub(crate) use list::{HEADS, LIST, MEMBER_IDS, PEERS, SHARED, SUMMARY};
+pub(crate) use list::{BEHIND, HEADS, LIST, MEMBER_IDS, PEERS, SHARED, SUMMARY};
 #[cfg(test)]
 pub(crate) use membership::SUCCESSOR;
 #[cfg(test)]
@@ -160,6 +160,10 @@ impl ConversationRepository for PostgresStorage {
     ) -> Result<Option<Member>> {
         self.writing(move || change::set_preferences(self, id, user, *patch))
             .await
+    }
+
+    async fn behind(&self, users: &[UserId]) -> Result<Vec<UserId>> {
+        self.reading(move || list::behind(self, users)).await
     }
 
     async fn peers(

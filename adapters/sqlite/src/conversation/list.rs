@@ -61,6 +61,13 @@ pub(crate) const HEADS: &str = "\
     WHERE p.user_id = ?1 AND p.left_at IS NULL AND c.deleted_at IS NULL \
     ORDER BY c.last_activity_at DESC, c.id DESC";
 
+pub(crate) const BEHIND: &str = "\
+    SELECT unhex(j.value) FROM json_each(?1) j WHERE EXISTS (\
+      SELECT 1 FROM members p \
+      CROSS JOIN conversations c ON c.id = p.conversation_id AND c.deleted_at IS NULL \
+        AND c.last_seq > p.delivered_seq \
+      WHERE p.user_id = unhex(j.value) AND p.left_at IS NULL)";
+
 pub(crate) const PEERS: &str = "\
     SELECT DISTINCT p.user_id, o.user_id \
     FROM json_each(?1) j \
@@ -198,6 +205,17 @@ pub(super) async fn member_ids(storage: &SqliteStorage, id: ConversationId) -> R
     .iter()
     .map(|row| rows::id(row, 0).map(UserId::from_uuid))
     .collect()
+}
+
+pub(super) async fn behind(storage: &SqliteStorage, users: &[UserId]) -> Result<Vec<UserId>> {
+    sqlx::query(BEHIND)
+        .bind(json_ids(users.iter().copied()))
+        .fetch_all(&storage.readers)
+        .await
+        .in_domain()?
+        .iter()
+        .map(|row| rows::id(row, 0).map(UserId::from_uuid))
+        .collect()
 }
 
 pub(super) async fn peers(

@@ -19,7 +19,7 @@ use connexus_domain::{
 pub(crate) use change::change;
 pub(crate) use list::members_page;
 #[cfg(test)]
-pub(crate) use list::{HEADS, LIST, PEERS, SUMMARY};
+pub(crate) use list::{BEHIND, HEADS, LIST, PEERS, SUMMARY};
 #[cfg(test)]
 pub(crate) use membership::SUCCESSOR;
 #[cfg(test)]
@@ -156,6 +156,10 @@ impl ConversationRepository for SqliteStorage {
         patch: &PreferencesPatch,
     ) -> Result<Option<Member>> {
         change::set_preferences(self, id, user, *patch).await
+    }
+
+    async fn behind(&self, users: &[UserId]) -> Result<Vec<UserId>> {
+        list::behind(self, users).await
     }
 
     async fn peers(

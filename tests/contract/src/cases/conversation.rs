@@ -3,7 +3,7 @@
 use connexus_domain::conversation::{Conversation, ConversationKind, Slug};
 use connexus_domain::member::{Member, PreferencesPatch, Role};
 use connexus_domain::ports::{NewGroup, Opened};
-use connexus_domain::{ConversationId, Entity, UserId};
+use connexus_domain::{ConversationId, Entity, UserId, WatermarkAdvance};
 
 use crate::World;
 use crate::world::{ALL, Fault, fault};
@@ -347,6 +347,46 @@ pub(super) async fn ids(w: &World, user: UserId, archived: Option<bool>) -> Vec<
         .unwrap();
     assert_eq!(page.next, None);
     page.items.into_iter().map(|s| s.conversation.id).collect()
+}
+
+/// Those of the users, in order.
+async fn behind(w: &World, of: &[UserId]) -> Vec<UserId> {
+    let mut found = w.conversations().behind(of).await.unwrap();
+    found.sort_unstable();
+    found
+}
+
+pub async fn who_was_not_handed_everything_is_behind(w: &World) {
+    let [a, b, c, stranger] = w.people().await;
+    let direct = w.direct(a, b).await;
+    let group = w.group(a, &[b, c]).await;
+    let all = [stranger, c, b, a];
+    assert_eq!(behind(w, &all).await, []);
+    // one's own messages are no news
+    let first = w.say(direct, a, "first").await;
+    assert_eq!(behind(w, &all).await, [b]);
+    let second = w.say(group, c, "second").await;
+    assert_eq!(behind(w, &all).await, [a, b]);
+    assert_eq!(behind(w, &[b]).await, [b]);
+    assert_eq!(behind(w, &[]).await, []);
+    let handed = |conversation_id, user_id, delivered_seq| WatermarkAdvance {
+        conversation_id,
+        user_id,
+        delivered_seq,
+        read_seq: 0,
+    };
+    let handed = [handed(direct, b, first.seq), handed(group, a, second.seq)];
+    w.receipts().advance(&handed, w.now()).await.unwrap();
+    assert_eq!(behind(w, &all).await, [b]);
+    w.conversations()
+        .remove_member(group, b, b, w.now())
+        .await
+        .unwrap();
+    assert_eq!(behind(w, &all).await, []);
+    w.say(group, c, "third").await;
+    assert_eq!(behind(w, &all).await, [a]);
+    w.conversations().delete(group, a, w.now()).await.unwrap();
+    assert_eq!(behind(w, &all).await, []);
 }
 
 /// The pairs, in order.
