@@ -1,5 +1,6 @@
 //! Checks that several use-cases make, answered with proof values.
 
+use connexus_domain::ports::Storage;
 use connexus_domain::{
     Conversation, ConversationId, Denial, Entity, Error, MemberAccess, Message, MessageId, Result,
     UserId,
@@ -14,16 +15,7 @@ impl Context {
         id: ConversationId,
         user: UserId,
     ) -> Result<(Conversation, MemberAccess)> {
-        let found = self
-            .storage
-            .conversations()
-            .find_with_member(id, user)
-            .await?;
-        let (conversation, member) = found.ok_or(Error::NotFound(Entity::Conversation))?;
-        let access = member
-            .ok_or(Error::Forbidden(Denial::NotMember))?
-            .access()?;
-        Ok((conversation, access))
+        member_access(&*self.storage, id, user).await
     }
 
     /// A message that `user` may see. To everybody else it does not exist.
@@ -63,6 +55,20 @@ impl Context {
     pub async fn forget_block(&self, a: UserId, b: UserId) {
         self.blocked_pairs.invalidate(&pair(a, b)).await;
     }
+}
+
+/// Proof that `user` is a present member, with the conversation, where there is no context.
+pub(crate) async fn member_access(
+    storage: &dyn Storage,
+    id: ConversationId,
+    user: UserId,
+) -> Result<(Conversation, MemberAccess)> {
+    let found = storage.conversations().find_with_member(id, user).await?;
+    let (conversation, member) = found.ok_or(Error::NotFound(Entity::Conversation))?;
+    let access = member
+        .ok_or(Error::Forbidden(Denial::NotMember))?
+        .access()?;
+    Ok((conversation, access))
 }
 
 fn pair(a: UserId, b: UserId) -> (UserId, UserId) {

@@ -7,11 +7,10 @@
 use std::sync::Arc;
 
 use connexus_domain::ports::Storage;
-use connexus_domain::{
-    Conversation, ConversationId, ConversationKind, Denial, Entity, Error, Result, UserId,
-};
+use connexus_domain::{ConversationId, ConversationKind, Entity, Error, Result, UserId};
 use moka::future::Cache;
 
+use crate::access::member_access;
 use crate::settings::DeliverySettings;
 
 /// How many members a conversation may have that are read from the database for one of them.
@@ -72,7 +71,7 @@ impl Rosters {
         if cached.contains(user) {
             return Ok(cached);
         }
-        self.ask_for(id, user).await?;
+        member_access(&*self.storage, id, user).await?;
         self.forget(id).await;
         self.get(id).await
     }
@@ -84,7 +83,7 @@ impl Rosters {
         if cached.as_ref().is_some_and(|known| known.contains(user)) {
             return Ok(());
         }
-        let conversation = self.ask_for(id, user).await?;
+        let (conversation, _) = member_access(&*self.storage, id, user).await?;
         if cached.is_some() {
             self.forget(id).await;
         }
@@ -93,16 +92,6 @@ impl Rosters {
             self.get(id).await?;
         }
         Ok(())
-    }
-
-    /// The conversation, of which the database says that the user is a member.
-    async fn ask_for(&self, id: ConversationId, user: UserId) -> Result<Conversation> {
-        let conversations = self.storage.conversations();
-        let found = conversations.find_with_member(id, user).await?;
-        let (conversation, member) = found.ok_or(Error::NotFound(Entity::Conversation))?;
-        let member = member.ok_or(Error::Forbidden(Denial::NotMember))?;
-        member.access()?;
-        Ok(conversation)
     }
 
     pub fn len(&self) -> u64 {

@@ -1,5 +1,6 @@
 //! What every request goes through before it is routed: an id, a span, numbers, limits, headers.
 
+use std::rc::Rc;
 use std::time::Instant;
 
 use actix_cors::Cors;
@@ -13,7 +14,7 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use connexus_domain::ports::Subject;
 use connexus_wire::{ErrorCode, Problem};
-use tracing::{Instrument as _, field};
+use tracing::Instrument as _;
 
 use crate::failure::PROBLEM;
 use crate::gateway::Gateway;
@@ -22,6 +23,10 @@ use crate::routes;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const UNMATCHED: &str = "unmatched";
+
+/// The route's pattern. To find it compares the path with one pattern after the other, so it is done once.
+#[derive(Clone)]
+struct Pattern(Rc<str>);
 
 /// The outermost layer: whatever the answer is, it has an id and the security headers, and is counted.
 pub async fn observe(
@@ -32,22 +37,25 @@ pub async fn observe(
     let gateway = request.app_data::<Data<Gateway>>().cloned();
     let id = request_id(&request, gateway.as_ref());
     let method = known_method(request.method());
-    // nothing that a client may put into a path, a query or a header is written to the log, but the id; the route
-    // is known once it is routed, and costs too much to find out before
-    let span = tracing::info_span!("request", request_id = %id, method, route = field::Empty);
+    let route: Rc<str> = request
+        .match_pattern()
+        .as_deref()
+        .unwrap_or(UNMATCHED)
+        .into();
+    request.extensions_mut().insert(Pattern(Rc::clone(&route)));
+    // nothing that a client may put into a path, a query or a header is written to the log, but the id
+    let span = tracing::info_span!("request", request_id = %id, method, route = &*route);
     let answer = next.call(request).instrument(span.clone()).await;
-    let (status, route) = match &answer {
-        Ok(answer) => (answer.status(), answer.request().match_pattern()),
-        Err(error) => (error.as_response_error().status_code(), None),
+    let status = match &answer {
+        Ok(answer) => answer.status(),
+        Err(error) => error.as_response_error().status_code(),
     };
-    let route = route.unwrap_or_else(|| UNMATCHED.to_owned());
-    span.record("route", &route);
     let took = started.elapsed();
     count(method, &route, status, took.as_secs_f64());
     span.in_scope(|| {
         let latency_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let status = status.as_u16();
-        if route.starts_with("/health") || route == "/metrics" {
+        if route.starts_with("/health") || *route == *"/metrics" {
             tracing::debug!(status, latency_ms, "answered");
         } else {
             tracing::info!(status, latency_ms, "answered");
@@ -173,8 +181,9 @@ pub async fn limit(
     let Some(gateway) = gateway.filter(|_| is_api(request.path())) else {
         return Ok(next.call(request).await?.map_into_left_body());
     };
-    let pattern = request.match_pattern().unwrap_or_default();
-    let class = routes::class(&pattern, request.method());
+    let pattern = request.extensions().get::<Pattern>().cloned();
+    let pattern = pattern.as_ref().map_or(UNMATCHED, |found| &*found.0);
+    let class = routes::class(pattern, request.method());
     request.extensions_mut().insert(RouteClass(class));
     let subject = Subject::Address(gateway.address(request.request()));
     let mut answer = match limits::count(&gateway, request.request(), class, subject) {

@@ -165,11 +165,7 @@ async fn in_time(
         .app_data::<Data<Gateway>>()
         .map(|gateway| gateway.settings.request_timeout);
     // a file takes as long as its link is slow; its handler waits for each part of it only so long
-    let route = request.match_pattern();
-    if let Some(route) = &route {
-        tracing::Span::current().record("route", route);
-    }
-    let uploads = route.as_deref() == Some(UPLOADS);
+    let uploads = request.match_pattern().as_deref() == Some(UPLOADS);
     let Some(patience) = patience.filter(|_| !uploads) else {
         return Ok(next.call(request).await?.map_into_left_body());
     };

@@ -73,10 +73,7 @@ async fn list(
     .fetch_all(&mut **storage.look().await?)
     .await
     .in_domain()?;
-    let ids = rows
-        .iter()
-        .map(|row| rows::id(row, 0).map(UserId::from_uuid))
-        .collect::<Result<Vec<_>>>()?;
+    let ids: Vec<UserId> = rows::user_ids(&rows)?;
     Ok(Page::cut(ids, limit, |id| *id))
 }
 

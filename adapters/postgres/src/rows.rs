@@ -173,6 +173,12 @@ pub(crate) fn id(row: &PgRow, at: usize) -> Result<Uuid> {
     row.try_get(at).in_domain()
 }
 
+/// The users whose ids are the first column.
+pub(crate) fn user_ids<C: FromIterator<UserId>>(rows: &[PgRow]) -> Result<C> {
+    let ids = rows.iter().map(|row| id(row, 0).map(UserId::from_uuid));
+    ids.collect()
+}
+
 pub(crate) fn user(row: &PgRow) -> Result<User> {
     let mut r = Reader::new(row, 0, "users");
     Ok(User {

@@ -51,10 +51,7 @@ impl BlockRepository for SqliteStorage {
         .fetch_all(&self.readers)
         .await
         .in_domain()?;
-        let ids = rows
-            .iter()
-            .map(|row| rows::id(row, 0).map(UserId::from_uuid))
-            .collect::<Result<Vec<_>>>()?;
+        let ids: Vec<UserId> = rows::user_ids(&rows)?;
         Ok(Page::cut(ids, limit, |id| *id))
     }
 

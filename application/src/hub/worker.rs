@@ -149,6 +149,7 @@ impl Worker {
     ) {
         const TURN: usize = 256;
         let mut taken = Vec::with_capacity(TURN);
+        let mut flushing = Vec::new();
         while commands.recv_many(&mut taken, TURN).await > 0 {
             waiting.fetch_sub(taken.iter().map(Command::size).sum(), Ordering::Relaxed);
             let mut delivered = 0;
@@ -159,7 +160,7 @@ impl Worker {
                             self.deliver(delivery);
                             delivered += 1;
                             if delivered % TURN == 0 {
-                                self.end_turn().await;
+                                self.end_turn(&mut flushing).await;
                             }
                         }
                     }
@@ -170,14 +171,15 @@ impl Worker {
                     }
                 }
             }
-            self.end_turn().await;
+            self.end_turn(&mut flushing).await;
         }
     }
 
     /// Writes what was delivered, and lets the tasks of this thread write and read before the next turn.
-    async fn end_turn(&self) {
-        let flushing = std::mem::take(&mut *self.waiting.borrow_mut());
-        for outlet in flushing {
+    /// `flushing` is empty, and keeps its room from turn to turn.
+    async fn end_turn(&self, flushing: &mut Vec<Rc<dyn Outlet>>) {
+        std::mem::swap(flushing, &mut self.waiting.borrow_mut());
+        for outlet in flushing.drain(..) {
             outlet.flush();
         }
         tokio::task::yield_now().await;

@@ -105,9 +105,6 @@ async fn serve(
     request: HttpRequest,
     payload: Payload,
 ) -> HttpResponse {
-    if let Some(route) = request.match_pattern() {
-        tracing::Span::current().record("route", route);
-    }
     let fitting: Vec<&Owned> = resource
         .iter()
         .filter(|owned| owned.route.method == *request.method())

@@ -63,7 +63,7 @@ pub(crate) const HEADS: &str = "\
     WHERE p.user_id = $1 AND p.left_at IS NULL AND c.deleted_at IS NULL \
     ORDER BY c.last_activity_at DESC, c.id DESC";
 
-/// `OFFSET 0` keeps the order: from each user to the own conversations, and from these to their members.
+/// `OFFSET 0` keeps the order: from each user to the own conversations.
 pub(crate) const BEHIND: &str = "\
     SELECT v.user_id FROM unnest($1::uuid[]) v(user_id) WHERE EXISTS (\
       SELECT 1 FROM members m \
@@ -72,6 +72,7 @@ pub(crate) const BEHIND: &str = "\
           AND c.last_seq > m.delivered_seq OFFSET 0) c \
       WHERE m.user_id = v.user_id AND m.left_at IS NULL OFFSET 0)";
 
+/// `OFFSET 0` keeps the order: from each user to the own conversations, and from these to their members.
 pub(crate) const PEERS: &str = "\
     SELECT DISTINCT v.user_id, o.user_id \
     FROM unnest($1::uuid[]) v(user_id) \
@@ -260,25 +261,21 @@ pub(super) async fn member_ids(
     storage: &PostgresStorage,
     id: ConversationId,
 ) -> Result<Vec<UserId>> {
-    sqlx::query(MEMBER_IDS)
+    let rows = sqlx::query(MEMBER_IDS)
         .bind(id.as_uuid())
         .fetch_all(&mut **storage.look().await?)
         .await
-        .in_domain()?
-        .iter()
-        .map(|row| rows::id(row, 0).map(UserId::from_uuid))
-        .collect()
+        .in_domain()?;
+    rows::user_ids(&rows)
 }
 
 pub(super) async fn behind(storage: &PostgresStorage, users: &[UserId]) -> Result<Vec<UserId>> {
-    sqlx::query(BEHIND)
+    let rows = sqlx::query(BEHIND)
         .bind(uuids(users.iter().copied()))
         .fetch_all(&mut **storage.look().await?)
         .await
-        .in_domain()?
-        .iter()
-        .map(|row| rows::id(row, 0).map(UserId::from_uuid))
-        .collect()
+        .in_domain()?;
+    rows::user_ids(&rows)
 }
 
 pub(super) async fn peers(

@@ -192,7 +192,7 @@ pub(crate) async fn members_page(
 }
 
 pub(super) async fn member_ids(storage: &SqliteStorage, id: ConversationId) -> Result<Vec<UserId>> {
-    sqlx::query(
+    let rows = sqlx::query(
         "SELECT p.user_id FROM members p INDEXED BY members_present \
          WHERE p.conversation_id = ?1 AND p.left_at IS NULL \
          AND EXISTS (SELECT 1 FROM conversations c WHERE c.id = ?1 AND c.deleted_at IS NULL) \
@@ -201,21 +201,17 @@ pub(super) async fn member_ids(storage: &SqliteStorage, id: ConversationId) -> R
     .bind(id.as_uuid())
     .fetch_all(&storage.readers)
     .await
-    .in_domain()?
-    .iter()
-    .map(|row| rows::id(row, 0).map(UserId::from_uuid))
-    .collect()
+    .in_domain()?;
+    rows::user_ids(&rows)
 }
 
 pub(super) async fn behind(storage: &SqliteStorage, users: &[UserId]) -> Result<Vec<UserId>> {
-    sqlx::query(BEHIND)
+    let rows = sqlx::query(BEHIND)
         .bind(json_ids(users.iter().copied()))
         .fetch_all(&storage.readers)
         .await
-        .in_domain()?
-        .iter()
-        .map(|row| rows::id(row, 0).map(UserId::from_uuid))
-        .collect()
+        .in_domain()?;
+    rows::user_ids(&rows)
 }
 
 pub(super) async fn peers(

@@ -52,7 +52,7 @@ async fn present_among(
     id: ConversationId,
     users: &[UserId],
 ) -> Result<HashSet<UserId>> {
-    sqlx::query(
+    let rows = sqlx::query(
         "SELECT p.user_id FROM json_each(?2) j CROSS JOIN members p \
          ON p.conversation_id = ?1 AND p.user_id = unhex(j.value) AND p.left_at IS NULL",
     )
@@ -60,10 +60,8 @@ async fn present_among(
     .bind(json_ids(users.iter().copied()))
     .fetch_all(&mut **tx)
     .await
-    .in_domain()?
-    .iter()
-    .map(|row| rows::id(row, 0).map(UserId::from_uuid))
-    .collect()
+    .in_domain()?;
+    rows::user_ids(&rows)
 }
 
 pub(super) async fn remove(
