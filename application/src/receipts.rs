@@ -230,9 +230,12 @@ async fn flush(context: &Context, what: Flush) -> bool {
                 .into_iter()
                 .map(|r| ((r.conversation_id, r.user_id), r))
                 .collect();
-            let silent = context
-                .silent_readers(moved.keys().map(|(_, user)| *user).collect())
-                .await;
+            let readers: Vec<UserId> = moved.keys().map(|(_, user)| *user).collect();
+            // better to tell nobody than to tell what was to be kept
+            let silent = match context.silent_readers(&readers).await {
+                Ok(silent) => silent,
+                Err(_) => readers.into_iter().collect(),
+            };
             let mut told = Vec::with_capacity(moved.len());
             for (key, receipt) in &moved {
                 if let Some(mark) = marks.get(key) {
@@ -300,10 +303,10 @@ async fn tell(
 
 impl Context {
     /// Those of the users who do not tell what they have read.
-    async fn silent_readers(&self, users: Vec<UserId>) -> HashSet<UserId> {
+    async fn silent_readers(&self, users: &[UserId]) -> Result<HashSet<UserId>> {
         let mut silent = HashSet::new();
         let mut unknown = Vec::new();
-        for user in users {
+        for &user in users {
             match self.silent.get(&user).await {
                 Some(true) => {
                     silent.insert(user);
@@ -313,23 +316,16 @@ impl Context {
             }
         }
         if unknown.is_empty() {
-            return silent;
+            return Ok(silent);
         }
-        match self.storage.users().get_many(&unknown).await {
-            Ok(found) => {
-                for user in found {
-                    self.silent
-                        .insert(user.id, !user.privacy.read_receipts)
-                        .await;
-                    if !user.privacy.read_receipts {
-                        silent.insert(user.id);
-                    }
-                }
+        for user in self.storage.users().get_many(&unknown).await? {
+            let keeps = !user.privacy.read_receipts;
+            self.silent.insert(user.id, keeps).await;
+            if keeps {
+                silent.insert(user.id);
             }
-            // better to tell nobody than to tell what was to be kept
-            Err(_) => silent.extend(unknown),
         }
-        silent
+        Ok(silent)
     }
 }
 
@@ -376,20 +372,16 @@ impl Receipts {
         after: Option<UserId>,
         limit: Limit,
     ) -> Result<Page<Receipt, UserId>> {
-        let (_, access) = self.context.member_access(id, actor.user_id).await?;
-        let page = self
-            .context
-            .storage
-            .receipts()
-            .list(access.conversation_id(), after, limit)
-            .await?;
-        let ids: Vec<UserId> = page.items.iter().map(|receipt| receipt.user_id).collect();
-        let users = self.context.storage.users().get_many(&ids).await?;
-        let silent: Vec<UserId> = users
+        self.context.rosters.admit(id, actor.user_id).await?;
+        let receipts = self.context.storage.receipts();
+        let page = receipts.list(id, after, limit).await?;
+        let others: Vec<UserId> = page
+            .items
             .iter()
-            .filter(|user| !user.privacy.read_receipts && user.id != actor.user_id)
-            .map(|u| u.id)
+            .map(|receipt| receipt.user_id)
+            .filter(|user| *user != actor.user_id)
             .collect();
+        let silent = self.context.silent_readers(&others).await?;
         Ok(page.map(|receipt| {
             if silent.contains(&receipt.user_id) {
                 Receipt {

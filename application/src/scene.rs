@@ -1,6 +1,7 @@
 //! What surrounds an event: names, pictures, titles. Gateways whose words need more than the event itself
 //! says ask for it; while no such gateway has a connection, nothing of this is loaded.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use connexus_domain::{
     Conversation, ConversationId, Error, Event, Limit, Member, Message, MessageId, Result, Seq,
     User, UserId,
 };
+use futures_util::future::try_join_all;
 use moka::future::Cache;
 use rustc_hash::FxHashMap;
 
@@ -183,6 +185,20 @@ pub struct SceneService {
 impl SceneService {
     pub(crate) fn new(context: Arc<Context>) -> Self {
         Self { context }
+    }
+
+    /// Those who sent or did something, as they are shown beside it.
+    pub async fn people(
+        &self,
+        ids: impl IntoIterator<Item = UserId>,
+    ) -> Result<HashMap<UserId, Arc<User>>> {
+        let users = ids.into_iter().map(|id| self.context.scenes.user(id));
+        let found = try_join_all(users).await?;
+        Ok(found
+            .into_iter()
+            .flatten()
+            .map(|user| (user.id, user))
+            .collect())
     }
 
     /// The scene of one of the asker's conversations.

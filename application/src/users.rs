@@ -136,15 +136,6 @@ impl Users {
         self.context.profile(actor.user_id, user).await.map(Some)
     }
 
-    /// Several accounts, as one who shares conversations with them may see them, by id.
-    pub async fn of_contacts(
-        &self,
-        actor: &Actor,
-        ids: &[UserId],
-    ) -> Result<HashMap<UserId, Profile>> {
-        self.context.contact_profiles(actor.user_id, ids).await
-    }
-
     /// Users whose username or display name starts with `query` (all, when it is absent).
     pub async fn search(
         &self,

@@ -23,16 +23,23 @@ pub async fn history(
     skip: Seq,
     limit: Limit,
 ) -> Result<HistoryPage> {
-    let total = app.conversations.last_seq(actor, id).await?;
-    let before = total.saturating_sub(skip).saturating_add(1);
-    let messages = if before <= 1 {
-        Vec::new()
+    let (mut messages, total) = if skip == 0 {
+        let newest = app.messages.history(actor, id, HistoryRange::Latest, limit);
+        let newest = newest.await?;
+        let total = newest.first().map_or(0, |message| message.seq);
+        (newest, total)
     } else {
-        let range = HistoryRange::Before(before);
-        let mut newest_first = app.messages.history(actor, id, range, limit).await?;
-        newest_first.reverse();
-        newest_first
+        let total = app.conversations.last_seq(actor, id).await?;
+        let before = total.saturating_sub(skip).saturating_add(1);
+        let messages = if before <= 1 {
+            Vec::new()
+        } else {
+            let range = HistoryRange::Before(before);
+            app.messages.history(actor, id, range, limit).await?
+        };
+        (messages, total)
     };
+    messages.reverse();
     app.missed.handed(actor, &messages);
     Ok(HistoryPage {
         more: messages.first().is_some_and(|oldest| oldest.seq > 1),

@@ -1,6 +1,7 @@
 //! Who is meant by a user id, from wherever it is known.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use connexus_application::scene::Scene;
 use connexus_application::users::Profile;
@@ -19,22 +20,18 @@ impl People for Scene {
     }
 }
 
-impl People for HashMap<UserId, Profile> {
+impl People for HashMap<UserId, Arc<User>> {
     fn person(&self, id: UserId) -> Option<&User> {
-        self.get(&id).map(|profile| &profile.user)
+        self.get(&id).map(AsRef::as_ref)
     }
 }
 
 /// The senders of messages.
-pub async fn senders(
-    app: &Connexus,
-    actor: &Actor,
-    messages: &[Message],
-) -> Result<HashMap<UserId, Profile>> {
+pub async fn senders(app: &Connexus, messages: &[Message]) -> Result<HashMap<UserId, Arc<User>>> {
     let mut ids: Vec<UserId> = messages.iter().map(|message| message.sender_id).collect();
     ids.sort_unstable();
     ids.dedup();
-    app.users.of_contacts(actor, &ids).await
+    app.scenes.people(ids).await
 }
 
 /// Users whose username or name starts with the words, and whoever has them as the whole e-mail address.

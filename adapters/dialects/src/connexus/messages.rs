@@ -35,7 +35,7 @@ pub async fn history(call: Call) -> Answer {
     let page = paging::history(app, actor, id, skip, limit).await?;
     let quoted = quoted(app, actor, &page.messages).await?;
     let all = [page.messages.as_slice(), &quoted].concat();
-    let people = people::senders(app, actor, &all).await?;
+    let people = people::senders(app, &all).await?;
     let receipts = app.receipts.list(actor, id, None, Limit::of(Limit::MAX));
     let progress = Progress::of(receipts.await?.items);
     let shapes: Vec<Value> = page

@@ -160,7 +160,7 @@ pub async fn shaped_with(
     ids.extend(chat.summary.peer);
     ids.sort_unstable();
     ids.dedup();
-    let people = call.app().users.of_contacts(actor, &ids).await?;
+    let people = call.app().scenes.people(ids).await?;
     let links = call.links();
     let view = View {
         viewer: actor.user_id,

@@ -62,7 +62,7 @@ pub async fn crowd(call: &Call, scene: &Scene) -> Result<Crowd> {
     let first = members.list(actor, conversation.id, None, Limit::of(SHOWN));
     let first: Vec<MemberView> = first.await?.items;
     let maker = conversation.created_by;
-    let people = app.users.of_contacts(actor, &[maker]).await?;
+    let people = app.scenes.people([maker]).await?;
     let both = first.iter().map(|one| (&one.profile.user, &one.member));
     Ok(Crowd::of(both, call.links()).or_admin(maker, &people, call.links()))
 }
@@ -75,10 +75,7 @@ async fn latest(call: &Call, view: &ConversationView, scene: &Scene) -> Result<O
     if scene.person(newest.sender_id).is_some() {
         return Ok(shapes::latest(view, scene, scene, call.links()));
     }
-    let users = &call.app().users;
-    let people = users
-        .of_contacts(call.actor()?, &[newest.sender_id])
-        .await?;
+    let people = call.app().scenes.people([newest.sender_id]).await?;
     Ok(shapes::latest(view, scene, &people, call.links()))
 }
 

@@ -69,7 +69,7 @@ pub async fn history(call: Call) -> Answer {
     let (app, actor) = (call.app(), call.actor()?);
     let skip = paging::skipped(page, limit);
     let page = paging::history(app, actor, id, skip, limit).await?;
-    let people = people::senders(app, actor, &page.messages).await?;
+    let people = people::senders(app, &page.messages).await?;
     let receipts = app.receipts.list(actor, id, None, Limit::of(Limit::MAX));
     let readers = Readers::of(&receipts.await?.items);
     let chat = chat(&call, id).await?;

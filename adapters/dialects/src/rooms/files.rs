@@ -114,7 +114,7 @@ pub async fn media(call: Call) -> Answer {
     let mut uploaders: Vec<UserId> = page.items.iter().map(|file| file.uploader_id).collect();
     uploaders.sort_unstable();
     uploaders.dedup();
-    let people = app.users.of_contacts(actor, &uploaders).await?;
+    let people = app.scenes.people(uploaders).await?;
     let room = places::name(conversation);
     let media: Vec<Value> = page
         .items

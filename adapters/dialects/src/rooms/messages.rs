@@ -41,7 +41,7 @@ pub async fn history(call: Call) -> Answer {
     let view = Place::named(room.as_deref())?.open(app, actor).await?;
     let conversation = &view.summary.conversation;
     let page = paging::history(app, actor, conversation.id, skip, limit).await?;
-    let people = people::senders(app, actor, &page.messages).await?;
+    let people = people::senders(app, &page.messages).await?;
     let receipts = app
         .receipts
         .list(actor, conversation.id, None, Limit::of(Limit::MAX));
