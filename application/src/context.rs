@@ -59,7 +59,7 @@ impl Context {
         let pending_receipts = Arc::new(Pending::default());
         let presence = Arc::new(Registry::new());
         let hub = Hub::new(
-            settings.delivery.worker_queue,
+            &settings.delivery,
             Arc::clone(&presence),
             Arc::clone(&pending_receipts),
         );

@@ -103,6 +103,8 @@ pub struct DeliverySettings {
     pub chatter_max_members: usize,
     /// How long delivered receipts gather before they are written.
     pub receipt_flush: Duration,
+    /// How long typing, presence and receipts may wait for something that is written to the same connection.
+    pub linger: Duration,
     /// Most member ids kept in the cache, over all conversations.
     pub roster_cache: u64,
     /// How long a cached list of members is believed without asking storage.
@@ -116,6 +118,7 @@ impl Default for DeliverySettings {
         Self {
             chatter_max_members: 100,
             receipt_flush: Duration::from_millis(500),
+            linger: Duration::from_millis(50),
             roster_cache: 2_000_000,
             roster_ttl: Duration::from_mins(1),
             worker_queue: 65_536,

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::{App, HttpServer};
+use actix_web::App;
 use async_trait::async_trait;
 use clap::Parser as _;
 use connexus_socketio::{
@@ -93,9 +93,9 @@ async fn main() -> std::io::Result<()> {
         .namespace("/custom", Arc::new(Custom))
         .build();
     let path = options.path.clone().unwrap_or("/socket.io".to_owned());
-    HttpServer::new(move || App::new().configure(|config| server.mount(config, &path, "echo")))
-        .workers(options.workers())
-        .bind(&options.bind)?
-        .run()
-        .await
+    let listener = options.listen()?;
+    connexus_upgrade::serve(listener, &options.serving(), move || {
+        App::new().configure(|config| server.mount(config, &path, "echo"))
+    })?
+    .await
 }

@@ -5,7 +5,7 @@ mod common;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix_web::{App, HttpServer};
+use actix_web::App;
 use async_trait::async_trait;
 use clap::Parser as _;
 use connexus_socketio::Importance;
@@ -31,9 +31,9 @@ async fn main() -> std::io::Result<()> {
     let options = common::Options::parse();
     let engine = Engine::new(options.settings(), Arc::new(Echo));
     let path = options.path.clone().unwrap_or("/engine.io".to_owned());
-    HttpServer::new(move || App::new().configure(|config| engine.mount(config, &path, "echo")))
-        .workers(options.workers())
-        .bind(&options.bind)?
-        .run()
-        .await
+    let listener = options.listen()?;
+    connexus_upgrade::serve(listener, &options.serving(), move || {
+        App::new().configure(|config| engine.mount(config, &path, "echo"))
+    })?
+    .await
 }

@@ -79,7 +79,8 @@ impl Client {
                 () = self.leaving.notified() => self.leave_left().await,
                 () = until(idle_until) => self.connection.close(CloseReason::ConnectTimeout),
                 message = self.connection.recv(), if room => match message {
-                    Some(message) => self.take(message).await,
+                    // apart, since all that it may do would have room in every idle session
+                    Some(message) => Box::pin(self.take(message)).await,
                     None => break,
                 },
             }

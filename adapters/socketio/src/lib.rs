@@ -18,7 +18,7 @@ mod settings;
 mod socket;
 
 pub use ack::{Ack, AckError, Reply};
-pub use engine::{CloseReason, Handshake};
+pub use engine::{CloseReason, Handshake, Queued};
 pub use namespace::{DisconnectReason, Event, Handler, Later, Namespace, Refusal};
 pub use packet::{Importance, Packet};
 pub use server::{Builder, Server};

@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::sync::{Notify, oneshot};
 
 use crate::ack::{AckError, Reply};
-use crate::engine::{CloseReason, Connection};
+use crate::engine::{CloseReason, Connection, Queued};
 use crate::hub::Space;
 use crate::packet::{Importance, Kind, Packet};
 
@@ -91,7 +91,7 @@ impl Socket {
         self.offer(&packet, Importance::Essential)
     }
 
-    /// Queues a packet, which must be of this namespace; false when it was dropped. Never blocks.
+    /// Sends a packet, which must be of this namespace; false when it was dropped. Never blocks.
     pub fn offer(&self, packet: &Packet, importance: Importance) -> bool {
         match self.inner.phase.load(Ordering::Acquire) {
             CONNECTED => self.send(packet, importance),
@@ -111,6 +111,23 @@ impl Socket {
             }
             _ => false,
         }
+    }
+
+    /// The same, for who sends to many sockets, or several packets to one: what is answered with
+    /// [`Queued::Waits`] or [`Queued::Lingers`] is written by [`flush`](Self::flush), in one system call and at once.
+    pub fn queue(&self, packet: &Packet, importance: Importance) -> Queued {
+        if self.inner.phase.load(Ordering::Acquire) == CONNECTED {
+            self.inner.connection.queue_all(packet.frames(), importance)
+        } else if self.offer(packet, importance) {
+            Queued::Sent
+        } else {
+            Queued::Dropped
+        }
+    }
+
+    /// Writes what was queued, as far as the connection takes it; the rest follows by itself.
+    pub fn flush(&self) {
+        self.inner.connection.flush();
     }
 
     fn send(&self, packet: &Packet, importance: Importance) -> bool {

@@ -4,12 +4,18 @@
 //! body to write: with buffers of several KiB for as long as the connection lives, and a task to wake for
 //! each write. Here the dispatcher ends with the upgrade. Who answers it ([`Takeover`]) gets what the
 //! client sends as the request's body, as ever, and the writing half of the socket to write to as it likes.
+//! For WebSockets there is a [`Reader`] of messages, and a [`WriteQueue`] of frames.
 //! All other requests are served as by `actix_web::HttpServer`.
 
 mod incoming;
+mod queue;
+mod reader;
 mod serve;
 mod takeover;
 
-pub use serve::{Settings, serve};
+pub use actix_http::ws::ProtocolError;
+pub use queue::{Urgency, WriteQueue};
+pub use reader::{Message, Reader};
+pub use serve::{Settings, listen, serve};
 pub use takeover::Takeover;
 pub use tokio::net::tcp::OwnedWriteHalf;

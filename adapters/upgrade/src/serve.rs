@@ -2,7 +2,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
@@ -34,13 +34,11 @@ use crate::incoming::Incoming;
 /// and an answer to one of them (408) that meets a request on its way is an error there.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How the server listens.
+/// How the server serves.
 #[derive(Clone)]
 pub struct Settings {
     /// Threads, each with the connections that it accepted.
     pub workers: usize,
-    /// Connections that the kernel may hold back before they are accepted.
-    pub backlog: u32,
     /// Most connections of one worker.
     pub max_connections: usize,
     /// Where upgraded connections live on, which a graceful stop of the server does not wait for: each takes a
@@ -54,12 +52,31 @@ pub struct Settings {
     pub on_connect: fn(&TcpStream),
 }
 
-/// Serves `factory`'s application at `address`. The future that this returns has to be run.
+impl Default for Settings {
+    /// A thread for each core, and as many connections as actix-web has for each.
+    fn default() -> Self {
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            workers,
+            max_connections: 25_000,
+            upgraded: TaskTracker::new(),
+            max_upgraded: 25_000 * workers,
+            shutdown_timeout: Duration::from_secs(30),
+            on_connect: |_| {},
+        }
+    }
+}
+
+/// Serves `factory`'s application where it [listens](listen). The future that this returns has to be run.
 ///
 /// # Errors
 ///
-/// When the address cannot be listened at.
-pub fn serve<F, I, S, B>(address: SocketAddr, settings: &Settings, factory: F) -> io::Result<Server>
+/// When the listener cannot be used.
+pub fn serve<F, I, S, B>(
+    listener: TcpListener,
+    settings: &Settings,
+    factory: F,
+) -> io::Result<Server>
 where
     F: Fn() -> I + Send + Clone + 'static,
     I: IntoServiceFactory<S, Request>,
@@ -71,7 +88,6 @@ where
     S::Service: 'static,
     B: MessageBody + 'static,
 {
-    let listener = listen(address, settings.backlog)?;
     let address = listener.local_addr()?;
     let on_connect = settings.on_connect;
     let (upgraded, limit) = (settings.upgraded.clone(), settings.max_upgraded);
@@ -224,8 +240,13 @@ async fn pass_on(
     socket.write_all_buf(&mut out).await
 }
 
-/// As actix-web listens, which keeps the way to itself.
-fn listen(address: SocketAddr, backlog: u32) -> io::Result<std::net::TcpListener> {
+/// Listens at an address as actix-web does. The kernel holds back at most `backlog` connections before they are
+/// accepted.
+///
+/// # Errors
+///
+/// When the address cannot be listened at.
+pub fn listen(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,

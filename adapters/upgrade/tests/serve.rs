@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use actix_web::{App, HttpRequest, HttpResponse, web};
-use connexus_upgrade::{Settings, Takeover, serve};
+use connexus_upgrade::{Settings, Takeover, listen, serve};
 use futures_util::StreamExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -46,18 +46,15 @@ struct Server {
 fn start(max_upgraded: usize) -> Server {
     let settings = Settings {
         workers: 1,
-        backlog: 16,
         max_connections: 100,
         upgraded: TaskTracker::new(),
         max_upgraded,
         shutdown_timeout: Duration::from_secs(1),
         on_connect: |_| {},
     };
-    // a free port, which nobody else takes in the meantime
-    let address = std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .unwrap();
-    let server = serve(address, &settings, || {
+    let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0)), 16).unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = serve(listener, &settings, || {
         App::new()
             .route("/taken", web::get().to(taken))
             .route("/streamed", web::get().to(streamed))

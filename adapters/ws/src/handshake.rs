@@ -7,11 +7,10 @@ use actix_web::error::ErrorInternalServerError;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use connexus_application::client_address;
-use connexus_upgrade::Takeover;
+use connexus_upgrade::{Reader, Takeover};
 
 use crate::close::Close;
 use crate::outbox::Outbox;
-use crate::reader::Reader;
 use crate::socket::Socket;
 use crate::{Gateway, WsSettings};
 

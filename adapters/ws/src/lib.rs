@@ -2,7 +2,7 @@
 //!
 //! actix-ws does the handshake. Then the connection leaves actix ([`connexus_upgrade`]): what is written has been
 //! encoded once for all sockets, and needs neither a channel nor a copy nor a task's turn for each ([`outbox`]);
-//! and most sockets are idle most of the time, for which they need no buffers ([`reader`]).
+//! and most sockets are idle most of the time, for which they need no buffers.
 
 mod answer;
 mod budget;
@@ -11,7 +11,6 @@ mod frame;
 mod handshake;
 mod operations;
 mod outbox;
-mod reader;
 #[doc(hidden)] // for benches
 pub mod request;
 mod socket;

@@ -6,18 +6,17 @@
 //! when it has nothing else to do, and whatever the kernel did not take.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::future::poll_fn;
-use std::io::{self, IoSlice};
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
 
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use connexus_application::hub::{CloseReason, Delivery, Handed, Outlet, WireFormat};
 use connexus_domain::event::Importance;
 use connexus_domain::{ConversationId, Event, Rev};
-use connexus_upgrade::OwnedWriteHalf;
+use connexus_upgrade::{OwnedWriteHalf, Urgency, WriteQueue};
 use tokio::sync::Notify;
 
 use crate::close::Close;
@@ -25,8 +24,6 @@ use crate::frame;
 
 /// Native frames' place among the encodings of an event.
 static NATIVE: WireFormat<Bytes> = WireFormat::new(0);
-/// Frames that go out in one system call.
-const GATHER: usize = 64;
 
 /// How much may wait for one socket.
 #[derive(Debug, Clone, Copy)]
@@ -48,16 +45,7 @@ pub struct Outbox {
 
 #[derive(Default)]
 struct State {
-    /// Where to write, from the answer to the upgrade until all is written after the end.
-    socket: Option<OwnedWriteHalf>,
-    queue: VecDeque<Bytes>,
-    /// Part of the first one is written.
-    begun: bool,
-    bytes: usize,
-    /// Something was delivered since the last write, and the hub or the socket's task will write it.
-    flushes: bool,
-    /// Wakes the task that writes what the kernel did not take.
-    waker: Option<Waker>,
+    queue: WriteQueue,
     closed: Option<Close>,
     /// Events kept back while the client catches up.
     held: Option<Vec<Arc<Delivery>>>,
@@ -79,25 +67,21 @@ impl Outbox {
 
     /// From now on frames are written.
     pub fn start(&self, socket: OwnedWriteHalf) {
-        self.state.borrow_mut().socket = Some(socket);
+        self.state.borrow_mut().queue.start(socket);
     }
 
     /// Writes what waits, now and whenever the socket can take more; ends when the connection is broken.
     pub async fn broken(&self) -> io::Error {
-        poll_fn(|cx| match self.state.borrow_mut().poll_write(cx) {
-            Poll::Ready(Err(error)) => Poll::Ready(error),
-            Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
-        })
-        .await
+        poll_fn(|cx| self.state.borrow_mut().queue.poll_broken(cx)).await
     }
 
     /// Writes the rest, and says that there is no more.
     pub async fn finish(&self) {
-        let written = poll_fn(|cx| self.state.borrow_mut().poll_write(cx)).await;
+        let written = poll_fn(|cx| self.state.borrow_mut().queue.poll_write(cx)).await;
         if let Err(error) = written {
             tracing::debug!(%error, "a socket broke before all was written");
         }
-        self.state.borrow_mut().socket = None;
+        self.state.borrow_mut().queue.hang_up();
     }
 
     /// Queues a frame that must not be lost: an answer, a pong. Too many of them end the socket, too.
@@ -107,12 +91,12 @@ impl Outbox {
             return;
         }
         // one answer may be bigger than all that may wait, or its client could never catch up
-        if state.bytes >= self.limits.bytes || state.queue.len() >= self.limits.frames {
+        if state.queue.bytes() >= self.limits.bytes || state.queue.len() >= self.limits.frames {
             drop(state);
             self.close(Close::Resume);
             return;
         }
-        state.push(frame);
+        state.queue.push(frame);
     }
 
     /// Keeps events back from now on.
@@ -149,11 +133,11 @@ impl Outbox {
             return;
         }
         if reason == Close::Resume {
-            state.drop_waiting();
+            state.queue.clear();
             metrics::counter!("connexus_slow_readers_total").increment(1);
         }
         let (code, text) = reason.code();
-        state.push(frame::close(code, text));
+        state.queue.push(frame::close(code, text));
         state.closed = Some(reason);
         state.held = None;
         drop(state);
@@ -181,80 +165,11 @@ impl Outbox {
     /// Whether one frame more would go beyond `numerator / denominator` of what may wait.
     fn is_over(&self, state: &State, frame: &Bytes, numerator: usize, denominator: usize) -> bool {
         (state.queue.len() + 1) * denominator > self.limits.frames * numerator
-            || (state.bytes + frame.len()) * denominator > self.limits.bytes * numerator
+            || (state.queue.bytes() + frame.len()) * denominator > self.limits.bytes * numerator
     }
 }
 
 impl State {
-    fn push(&mut self, frame: Bytes) {
-        self.bytes += frame.len();
-        self.queue.push_back(frame);
-    }
-
-    /// Drops what waits, but for the rest of a frame that is half written: what follows has to be told from
-    /// it.
-    fn drop_waiting(&mut self) {
-        self.queue.truncate(usize::from(self.begun));
-        self.bytes = self.queue.iter().map(Bytes::len).sum();
-    }
-
-    /// Writes what the socket takes.
-    fn write(&mut self) -> io::Result<()> {
-        self.flushes = false;
-        let Some(socket) = &self.socket else {
-            return Ok(());
-        };
-        while let Some(first) = self.queue.front() {
-            let mut written = if self.queue.len() == 1 {
-                socket.try_write(first)?
-            } else {
-                let mut slices = [IoSlice::new(&[]); GATHER];
-                let frames = self.queue.iter().zip(&mut slices);
-                let count = frames.map(|(frame, slice)| *slice = IoSlice::new(frame));
-                let count = count.count();
-                socket.try_write_vectored(&slices[..count])?
-            };
-            if written == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-            self.bytes = self.bytes.saturating_sub(written);
-            self.begun = false;
-            while let Some(frame) = self.queue.front_mut() {
-                if frame.len() > written {
-                    frame.advance(written);
-                    self.begun = written > 0;
-                    break;
-                }
-                written -= frame.len();
-                self.queue.pop_front();
-            }
-        }
-        // an empty queue gives its memory back: most sockets are idle most of the time
-        self.queue = VecDeque::new();
-        Ok(())
-    }
-
-    /// Ready when all is written, or the connection is broken.
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.remember(cx);
-        loop {
-            match self.write() {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return Poll::Ready(done),
-            }
-            if let Some(socket) = &self.socket {
-                ready!(socket.as_ref().poll_write_ready(cx))?;
-            }
-        }
-    }
-
-    fn remember(&mut self, cx: &Context<'_>) {
-        match &mut self.waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
-    }
-
     /// Whether a sync has told this change already.
     fn was_told(&mut self, event: &Event) -> bool {
         if self.told.is_empty() {
@@ -298,17 +213,16 @@ impl Outlet for Outbox {
         let frame = delivery.encoded(&NATIVE, |delivery| {
             frame::text(&connexus_wire::encode_event(delivery.event()))
         });
-        let (numerator, denominator) = match delivery.event().importance() {
-            Importance::Fleeting => (1, 2),
-            Importance::Refreshable => (3, 4),
-            Importance::Essential => (1, 1),
+        let (numerator, denominator, urgency, asked) = match delivery.event().importance() {
+            Importance::Fleeting => (1, 2, Urgency::Lingers, Handed::Lingers),
+            Importance::Refreshable => (3, 4, Urgency::Lingers, Handed::Lingers),
+            Importance::Essential => (1, 1, Urgency::Soon, Handed::Waits),
         };
         if !self.is_over(&state, frame, numerator, denominator) {
-            state.push(frame.clone());
-            return if std::mem::replace(&mut state.flushes, true) {
-                Handed::Taken
+            return if state.queue.push_for_flush(frame.clone(), urgency) {
+                asked
             } else {
-                Handed::Waits
+                Handed::Taken
             };
         }
         drop(state);
@@ -321,13 +235,7 @@ impl Outlet for Outbox {
     }
 
     fn flush(&self) {
-        let mut state = self.state.borrow_mut();
-        // the socket's task waits until it can go on, or ends it
-        if state.write().is_err()
-            && let Some(waker) = state.waker.take()
-        {
-            waker.wake();
-        }
+        self.state.borrow_mut().queue.flush();
     }
 
     fn close(&self, reason: CloseReason) {

@@ -5,13 +5,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_ws::ProtocolError;
 use bytes::Bytes;
 use connexus_application::Actor;
 use connexus_application::hub::{Connection, GuestRegistration, Registration, Worker};
 use connexus_domain::ports::{LimitClass, Subject};
 use connexus_domain::{Error, Result, UserId};
-use connexus_upgrade::OwnedWriteHalf;
+use connexus_upgrade::{Message, OwnedWriteHalf, ProtocolError, Reader};
 use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -23,7 +22,6 @@ use crate::close::Close;
 use crate::frame;
 use crate::operations::{self, Step};
 use crate::outbox::Outbox;
-use crate::reader::{Message, Reader};
 use crate::request;
 
 /// How long a closed socket is listened to for the other side's close frame, and how long work that was
@@ -168,7 +166,7 @@ impl Socket {
                     self.outbox.close(Close::TooFast);
                 }
             }
-            Ok(Message::Binary) => self.outbox.close(Close::Unsupported),
+            Ok(Message::Binary(_)) => self.outbox.close(Close::Unsupported),
             Ok(Message::Close) => self.outbox.close(Close::Done),
             Err(error) => self.outbox.close(close_of(&error)),
         }

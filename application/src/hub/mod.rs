@@ -8,6 +8,7 @@ mod worker;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use connexus_domain::{ConnectionId, SessionId, UserId};
 use tokio::sync::mpsc;
@@ -17,6 +18,7 @@ pub use worker::{GuestRegistration, Handed, Outlet, Registration, Worker};
 
 use crate::presence::Registry;
 use crate::receipts::Pending;
+use crate::settings::DeliverySettings;
 
 /// One open socket of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +79,8 @@ struct WorkerHandle {
 pub struct Hub {
     workers: RwLock<Vec<WorkerHandle>>,
     worker_queue: usize,
+    /// How long what is not essential may wait to be written.
+    linger: Duration,
     presence: Arc<Registry>,
     receipts: Arc<Pending>,
     /// How many connections want a scene, and how many also messages.
@@ -85,13 +89,14 @@ pub struct Hub {
 
 impl Hub {
     pub(crate) fn new(
-        worker_queue: usize,
+        settings: &DeliverySettings,
         presence: Arc<Registry>,
         receipts: Arc<Pending>,
     ) -> Arc<Self> {
         Arc::new(Self {
             workers: RwLock::default(),
-            worker_queue,
+            worker_queue: settings.worker_queue,
+            linger: settings.linger,
             presence,
             receipts,
             wanting: Default::default(),

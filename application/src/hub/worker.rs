@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 use connexus_domain::{Event, SessionId, UserId};
 use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::{Audience, CloseReason, Command, Connection, Delivery, Detail, Hub, WorkerHandle};
 
@@ -16,6 +17,8 @@ pub enum Handed {
     Refused,
     /// It will be written.
     Taken,
+    /// It may wait a while for something to be written with, and is [flushed](Outlet::flush) then.
+    Lingers,
     /// It will be written when the worker [flushes](Outlet::flush) at the end of its turn.
     Waits,
 }
@@ -26,7 +29,7 @@ pub trait Outlet {
     /// Takes an event.
     fn deliver(&self, delivery: &Arc<Delivery>) -> Handed;
 
-    /// Writes what waits: once in a turn of the worker, however much was delivered in it.
+    /// Writes what waits: at most once in a turn of the worker, however much was delivered in it.
     fn flush(&self) {}
 
     /// Ends the connection.
@@ -49,6 +52,8 @@ pub struct Worker {
     next_guest: Cell<u64>,
     /// What is flushed at the end of this turn.
     waiting: RefCell<Vec<Rc<dyn Outlet>>>,
+    /// What is flushed when it has lingered.
+    lingering: RefCell<Vec<Rc<dyn Outlet>>>,
 }
 
 /// Keeps a guest attached; dropping it detaches.
@@ -104,6 +109,7 @@ impl Worker {
             guests: RefCell::default(),
             next_guest: Cell::new(0),
             waiting: RefCell::default(),
+            lingering: RefCell::default(),
         });
         let run = Rc::clone(&worker).run(receiver, waiting, overflowed);
         (worker, run)
@@ -150,7 +156,11 @@ impl Worker {
         const TURN: usize = 256;
         let mut taken = Vec::with_capacity(TURN);
         let mut flushing = Vec::new();
-        while commands.recv_many(&mut taken, TURN).await > 0 {
+        let mut lingers_until = None;
+        while self
+            .take(&mut commands, &mut taken, TURN, lingers_until)
+            .await
+        {
             waiting.fetch_sub(taken.iter().map(Command::size).sum(), Ordering::Relaxed);
             let mut delivered = 0;
             for command in taken.drain(..) {
@@ -172,7 +182,46 @@ impl Worker {
                 }
             }
             self.end_turn(&mut flushing).await;
+            lingers_until = self.end_lingering(&mut flushing, lingers_until);
         }
+    }
+
+    /// Takes commands, or none when what lingers is to be flushed first; whether there may be more.
+    async fn take(
+        &self,
+        commands: &mut mpsc::UnboundedReceiver<Command>,
+        taken: &mut Vec<Command>,
+        most: usize,
+        lingers_until: Option<Instant>,
+    ) -> bool {
+        let next = commands.recv_many(taken, most);
+        match lingers_until {
+            None => next.await > 0,
+            Some(until) => tokio::time::timeout_at(until, next)
+                .await
+                .map_or(true, |count| count > 0),
+        }
+    }
+
+    /// Writes what has lingered for long enough; until when the rest may.
+    fn end_lingering(
+        &self,
+        flushing: &mut Vec<Rc<dyn Outlet>>,
+        until: Option<Instant>,
+    ) -> Option<Instant> {
+        if self.lingering.borrow().is_empty() {
+            return None;
+        }
+        let now = Instant::now();
+        let until = until.unwrap_or(now + self.hub.linger);
+        if now < until {
+            return Some(until);
+        }
+        std::mem::swap(flushing, &mut self.lingering.borrow_mut());
+        for outlet in flushing.drain(..) {
+            outlet.flush();
+        }
+        None
     }
 
     /// Writes what was delivered, and lets the tasks of this thread write and read before the next turn.
@@ -188,6 +237,7 @@ impl Worker {
     fn deliver(&self, delivery: &Arc<Delivery>) {
         let users = self.users.borrow();
         let mut waiting = self.waiting.borrow_mut();
+        let mut lingering = self.lingering.borrow_mut();
         let noted = match delivery.event() {
             Event::MessageCreated(message) => Some(message),
             _ => None,
@@ -203,6 +253,7 @@ impl Worker {
                 match outlet.deliver(delivery) {
                     Handed::Refused => continue,
                     Handed::Taken => {}
+                    Handed::Lingers => lingering.push(Rc::clone(outlet)),
                     Handed::Waits => waiting.push(Rc::clone(outlet)),
                 }
                 handed += 1;
@@ -293,5 +344,136 @@ impl Drop for Registration {
         let hub = &self.worker.hub;
         hub.want_no_more(self.detail);
         hub.presence.disconnected(self.connection.user_id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use connexus_domain::{ConnectionId, ConversationId, UserId};
+    use tokio::task::LocalSet;
+
+    use super::*;
+    use crate::presence::Registry;
+    use crate::receipts::Pending;
+    use crate::settings::DeliverySettings;
+
+    const LINGER: Duration = Duration::from_millis(50);
+
+    /// Notes when it was flushed. Typing may linger there, all else may not.
+    struct Noting {
+        flushed: RefCell<Vec<Instant>>,
+    }
+
+    impl Outlet for Noting {
+        fn deliver(&self, delivery: &Arc<Delivery>) -> Handed {
+            match delivery.event() {
+                Event::Typing { .. } => Handed::Lingers,
+                _ => Handed::Waits,
+            }
+        }
+
+        fn flush(&self) {
+            self.flushed.borrow_mut().push(Instant::now());
+        }
+
+        fn close(&self, _: CloseReason) {}
+    }
+
+    fn user() -> UserId {
+        UserId::from_uuid(uuid::Uuid::from_u128(1))
+    }
+
+    fn typing() -> Delivery {
+        let event = Event::Typing {
+            conversation_id: ConversationId::from_uuid(uuid::Uuid::from_u128(2)),
+            user_id: user(),
+            typing: true,
+        };
+        Delivery::new(event, Audience::One(user()))
+    }
+
+    fn essential() -> Delivery {
+        let session_id = SessionId::from_uuid(uuid::Uuid::from_u128(3));
+        let event = Event::SessionRevoked { session_id };
+        Delivery::new(event, Audience::One(user()))
+    }
+
+    /// When the only connection was flushed, counted from the beginning.
+    async fn flushes(scenario: impl AsyncFnOnce(&Hub)) -> Vec<Duration> {
+        let settings = DeliverySettings {
+            linger: LINGER,
+            ..DeliverySettings::default()
+        };
+        let hub = Hub::new(
+            &settings,
+            Arc::new(Registry::new()),
+            Arc::new(Pending::default()),
+        );
+        let outlet = Rc::new(Noting {
+            flushed: RefCell::default(),
+        });
+        let (worker, run) = Worker::attach(&hub);
+        let connection = Connection {
+            id: ConnectionId::from_uuid(uuid::Uuid::from_u128(4)),
+            user_id: user(),
+            session_id: SessionId::from_uuid(uuid::Uuid::from_u128(3)),
+        };
+        let start = Instant::now();
+        let local = LocalSet::new();
+        local.spawn_local(run);
+        let registration = worker.connect(connection, Rc::clone(&outlet) as Rc<_>);
+        local
+            .run_until(async {
+                scenario(&hub).await;
+                tokio::time::sleep(10 * LINGER).await;
+            })
+            .await;
+        drop(registration);
+        let flushed = outlet.flushed.borrow();
+        flushed.iter().map(|at| *at - start).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_wait_is_written_when_it_has_waited() {
+        let flushed = flushes(async |hub| {
+            hub.publish([typing()]);
+            tokio::time::sleep(LINGER / 2).await;
+            hub.publish([typing()]);
+        })
+        .await;
+        assert!(flushed.iter().all(|at| *at >= LINGER), "{flushed:?}");
+        assert!(
+            !flushed.is_empty() && flushed[0] < 2 * LINGER,
+            "{flushed:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_not_wait_is_written_at_once_whatever_lingers() {
+        let flushed = flushes(async |hub| {
+            hub.publish([typing()]);
+            tokio::time::sleep(LINGER / 2).await;
+            hub.publish([essential()]);
+        })
+        .await;
+        assert!(
+            flushed[0] >= LINGER / 2 && flushed[0] < LINGER,
+            "{flushed:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_lingers_is_written_in_time_although_more_and_more_comes() {
+        let flushed = flushes(async |hub| {
+            for _ in 0..100 {
+                hub.publish([typing()]);
+                tokio::time::sleep(LINGER / 10).await;
+            }
+        })
+        .await;
+        assert!(flushed[0] < 2 * LINGER, "{flushed:?}");
+        assert!(flushed.len() >= 5, "{flushed:?}");
     }
 }

@@ -24,6 +24,8 @@ use crate::wiring;
 const PEER_PATIENCE: Duration = Duration::from_secs(10);
 /// What the kernel may hold for a peer that does not read, in bytes.
 const SEND_BUFFER: usize = 256 * 1024;
+/// Connections that the kernel may hold back before they are accepted.
+const BACKLOG: u32 = 4_096;
 
 pub async fn serve(config: &Config) -> anyhow::Result<()> {
     let address = bind_address(&config.server.bind)?;
@@ -49,14 +51,15 @@ pub async fn serve(config: &Config) -> anyhow::Result<()> {
     let upgraded = TaskTracker::new();
     let listening = connexus_upgrade::Settings {
         workers: workers(config),
-        backlog: 4_096,
         max_connections: 50_000,
         upgraded: upgraded.clone(),
         max_upgraded: 50_000 * workers(config),
         shutdown_timeout: Duration::from_millis(config.server.shutdown_timeout_ms),
         on_connect: tune,
     };
-    let server = connexus_upgrade::serve(address, &listening, move || {
+    let listener = connexus_upgrade::listen(address, BACKLOG)
+        .with_context(|| format!("server.bind = \"{address}\": cannot listen there"))?;
+    let server = connexus_upgrade::serve(listener, &listening, move || {
         let (ws, dialects) = (ws.clone(), dialects.clone());
         connexus_http::app(&http, move |routes| {
             if let Some(ws) = &ws {
@@ -66,8 +69,7 @@ pub async fn serve(config: &Config) -> anyhow::Result<()> {
                 connexus_dialects::configure(world, server, routes);
             }
         })
-    })
-    .with_context(|| format!("server.bind = \"{address}\": cannot listen there"))?;
+    })?;
     let handle = server.handle();
     let mut signals = Signals::listen()?;
     tracing::info!(%address, storage = app.check_storage().await.0, "Connexus listens");

@@ -202,6 +202,7 @@ fn settings(config: &Config) -> Settings {
         delivery: DeliverySettings {
             chatter_max_members: config.delivery.chatter_max_members,
             receipt_flush: millis(config.delivery.receipt_flush_ms),
+            linger: millis(config.delivery.linger_ms),
             roster_cache: config.delivery.roster_cache,
             ..DeliverySettings::default()
         },

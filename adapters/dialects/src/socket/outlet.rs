@@ -8,7 +8,7 @@ use std::sync::Arc;
 use connexus_application::hub::{self, CloseReason, Delivery, Detail, Handed, WireFormat};
 use connexus_domain::event::Importance as Weight;
 use connexus_domain::{ConversationId, Event, Message, Seq, UserId};
-use connexus_socketio::{Importance, Socket};
+use connexus_socketio::{Importance, Queued, Socket};
 use rustc_hash::FxHashSet;
 
 use super::conn::ToldUpTo;
@@ -92,24 +92,27 @@ impl Outlet {
     /// Lets go what was kept back; the messages among it that were written.
     pub fn release(&self) -> Vec<Message> {
         let held = self.held.borrow_mut().take().unwrap_or_default();
-        held.events
+        let written = held
+            .events
             .iter()
-            .filter(|delivery| self.take(delivery))
+            .filter(|delivery| self.take(delivery) != Queued::Dropped)
             .filter_map(|delivery| match delivery.event() {
                 Event::MessageCreated(message) => Some(message.clone()),
                 _ => None,
             })
-            .collect()
+            .collect();
+        self.socket.flush();
+        written
     }
 
-    /// Offers an event to the socket; `true` when it will be written.
-    fn take(&self, delivery: &Arc<Delivery>) -> bool {
+    /// Queues an event for the socket, to be flushed.
+    fn take(&self, delivery: &Arc<Delivery>) -> Queued {
         let event = delivery.event();
         let voice = self.voice.get();
         if matches!(event, Event::SessionRevoked { .. }) {
-            return voice
-                .session_ended()
-                .is_some_and(|packet| self.socket.offer(&packet, Importance::Essential));
+            return voice.session_ended().map_or(Queued::Dropped, |packet| {
+                self.socket.queue(&packet, Importance::Essential)
+            });
         }
         if let Some(held) = self.held.borrow_mut().as_mut()
             && (held.of.is_none() || held.of == event.conversation_id())
@@ -119,16 +122,16 @@ impl Outlet {
             } else {
                 self.socket.close();
             }
-            return false;
+            return Queued::Dropped;
         }
         if voice.needs_join(event)
             && let Some(id) = event.conversation_id()
             && !self.joined.borrow().contains(&id)
         {
-            return false;
+            return Queued::Dropped;
         }
         if self.was_caught_up(event) {
-            return true;
+            return Queued::Sent;
         }
         let importance = match event.importance() {
             Weight::Fleeting => Importance::Fleeting,
@@ -140,16 +143,16 @@ impl Outlet {
             if importance == Importance::Essential {
                 self.socket.close();
             }
-            return false;
+            return Queued::Dropped;
         }
         let format = &FORMATS[voice.dialect().number()];
         let told = delivery.encoded(format, |delivery| voice.tell(delivery, &self.world.links));
-        let mut any = false;
-        for Told { packet, .. } in told.iter().filter(|told| self.is_for(told.to)) {
-            any |= self.socket.offer(packet, importance);
-        }
+        let packets = told.iter().filter(|told| self.is_for(told.to));
+        let queued = packets
+            .map(|Told { packet, .. }| self.socket.queue(packet, importance))
+            .max();
         self.forget_if_over(event);
-        any
+        queued.unwrap_or(Queued::Dropped)
     }
 
     /// Who is no member any more has joined nothing.
@@ -197,11 +200,16 @@ impl Outlet {
 
 impl hub::Outlet for Outlet {
     fn deliver(&self, delivery: &Arc<Delivery>) -> Handed {
-        if self.take(delivery) {
-            Handed::Taken
-        } else {
-            Handed::Refused
+        match self.take(delivery) {
+            Queued::Dropped => Handed::Refused,
+            Queued::Sent => Handed::Taken,
+            Queued::Lingers => Handed::Lingers,
+            Queued::Waits => Handed::Waits,
         }
+    }
+
+    fn flush(&self) {
+        self.socket.flush();
     }
 
     fn close(&self, reason: CloseReason) {

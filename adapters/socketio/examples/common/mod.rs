@@ -1,5 +1,7 @@
 //! The options of the examples. Their defaults are what the official test suites ask for.
 
+use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use clap::Parser;
@@ -10,7 +12,7 @@ use connexus_socketio::Settings;
 pub struct Options {
     /// Address and port.
     #[arg(long, default_value = "127.0.0.1:3000")]
-    pub bind: String,
+    bind: SocketAddr,
     /// Where the server is mounted.
     #[arg(long)]
     pub path: Option<String>,
@@ -25,7 +27,7 @@ pub struct Options {
     max_payload: usize,
     /// Worker threads; as many as there are cores when it is left out.
     #[arg(long)]
-    pub workers: Option<usize>,
+    workers: Option<usize>,
 }
 
 impl Options {
@@ -39,9 +41,17 @@ impl Options {
         }
     }
 
-    /// Worker threads.
-    pub fn workers(&self) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        self.workers.unwrap_or_else(cores)
+    /// Listens where it is to.
+    pub fn listen(&self) -> io::Result<TcpListener> {
+        connexus_upgrade::listen(self.bind, 1_024)
+    }
+
+    /// How to serve.
+    pub fn serving(&self) -> connexus_upgrade::Settings {
+        let usual = connexus_upgrade::Settings::default();
+        connexus_upgrade::Settings {
+            workers: self.workers.unwrap_or(usual.workers),
+            ..usual
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::frame::Frame;
 use super::reason::CloseReason;
-use super::session::{Message, Session};
+use super::session::{Message, Queued, Session};
 use crate::packet::Importance;
 
 /// One session. Clones are the same session; they may be used on any thread.
@@ -35,6 +35,20 @@ impl Connection {
         importance: Importance,
     ) -> bool {
         self.session.send(frames, importance)
+    }
+
+    /// Queues messages that belong together, to be written with the next [flush](Self::flush).
+    pub fn queue_all<'a>(
+        &self,
+        frames: impl Iterator<Item = &'a Frame> + Clone,
+        importance: Importance,
+    ) -> Queued {
+        self.session.queue(frames, importance)
+    }
+
+    /// Writes what was queued.
+    pub fn flush(&self) {
+        self.session.flush();
     }
 
     /// How many packets wait to be written.

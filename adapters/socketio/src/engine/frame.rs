@@ -115,10 +115,6 @@ impl Frame {
         self.bytes.len()
     }
 
-    pub(crate) fn is_control(&self) -> bool {
-        self.kind == FrameKind::Control
-    }
-
     /// The frame as WebSocket has it.
     pub(crate) fn websocket(self) -> Bytes {
         self.bytes

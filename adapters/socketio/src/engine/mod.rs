@@ -30,7 +30,7 @@ use tokio::sync::Notify;
 pub use connection::Connection;
 pub use frame::Frame;
 pub use reason::CloseReason;
-pub use session::Message;
+pub use session::{Message, Queued};
 
 use crate::settings::Settings;
 use session::Session;

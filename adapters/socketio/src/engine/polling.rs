@@ -62,7 +62,7 @@ pub async fn get(session: &Session) -> Result<HttpResponse, Invalid> {
     match polled {
         Polled::Packets(frames) => {
             let mut body = Vec::with_capacity(frames.iter().map(|frame| frame.len() + 1).sum());
-            for frame in frames.iter().filter(|frame| !frame.is_control()) {
+            for frame in &frames {
                 if !body.is_empty() {
                     body.push(SEPARATOR);
                 }

@@ -4,10 +4,11 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Poll, Waker};
 
 use bytes::Bytes;
 use bytestring::ByteString;
+use connexus_upgrade::{Urgency, WriteQueue};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -35,6 +36,19 @@ impl Message {
             Self::Binary(bytes) => bytes.len(),
         }
     }
+}
+
+/// What became of packets that were to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Queued {
+    /// They were dropped, or the session has ended.
+    Dropped,
+    /// They are on their way.
+    Sent,
+    /// They are not essential, and wait to be flushed with something else, or in a while.
+    Lingers,
+    /// They wait to be flushed.
+    Waits,
 }
 
 /// How the session's packets travel.
@@ -66,8 +80,12 @@ pub struct State {
     /// The WebSocket that wants to take over.
     pub candidate: Option<u32>,
     pub(super) sockets: u32,
+    /// What waits for a poll.
     outbox: VecDeque<Frame>,
     outbox_bytes: usize,
+    /// What waits for the WebSocket, once that is the transport.
+    pub(super) writing: WriteQueue,
+    /// Wakes the poll.
     waker: Option<Waker>,
     poll: PollState,
     /// A body is being read.
@@ -112,6 +130,7 @@ impl Session {
             sockets: 0,
             outbox: VecDeque::new(),
             outbox_bytes: 0,
+            writing: WriteQueue::default(),
             waker: None,
             poll: PollState::None,
             posting: false,
@@ -140,38 +159,15 @@ impl Session {
 
     // --- what goes out
 
-    /// Queues frames that belong together.
+    /// Sends frames that belong together. False when they were dropped or the session has ended.
     pub fn send<'a>(
         &self,
         frames: impl Iterator<Item = &'a Frame> + Clone,
         importance: Importance,
     ) -> bool {
-        let (count, bytes) = frames.clone().fold((0, 0), |(count, bytes), frame| {
-            (count + 1, bytes + frame.len())
-        });
-        let mut state = self.lock();
-        if state.closed.is_some() || count == 0 {
+        let Some(mut state) = self.room_for(frames.clone(), importance) else {
             return false;
-        }
-        let (numerator, denominator) = match importance {
-            Importance::Fleeting => (1, 2),
-            Importance::Refreshable => (3, 4),
-            Importance::Essential => (1, 1),
         };
-        let limits = self.settings.queue;
-        let over = (state.outbox.len() + count) * denominator > limits.packets * numerator
-            || (state.outbox_bytes + bytes) * denominator > limits.bytes * numerator;
-        // one packet may be bigger than all that may wait, or its client could never have it
-        if over && !state.outbox.is_empty() {
-            if importance == Importance::Essential {
-                metrics::counter!("socketio_slow_readers_total").increment(1);
-                self.close_locked(state, CloseReason::SlowReader);
-            } else {
-                drop(state);
-                metrics::counter!("socketio_dropped_total").increment(1);
-            }
-            return false;
-        }
         for frame in frames {
             state.push(frame.clone());
         }
@@ -179,29 +175,79 @@ impl Session {
         true
     }
 
-    pub fn queued(&self) -> usize {
-        self.lock().outbox.len()
+    /// Queues frames that belong together, for a [flush](Self::flush) that is soon to come. A poll is answered at
+    /// once.
+    pub fn queue<'a>(
+        &self,
+        frames: impl Iterator<Item = &'a Frame> + Clone,
+        importance: Importance,
+    ) -> Queued {
+        let Some(mut state) = self.room_for(frames.clone(), importance) else {
+            return Queued::Dropped;
+        };
+        if !state.is_websocket() {
+            for frame in frames {
+                state.push(frame.clone());
+            }
+            state.wake();
+            return Queued::Sent;
+        }
+        let (urgency, asked) = match importance {
+            Importance::Fleeting | Importance::Refreshable => (Urgency::Lingers, Queued::Lingers),
+            Importance::Essential => (Urgency::Soon, Queued::Waits),
+        };
+        let mut asks = false;
+        for frame in frames {
+            let frame = frame.clone().websocket();
+            asks |= state.writing.push_for_flush(frame, urgency);
+        }
+        if asks { asked } else { Queued::Sent }
     }
 
-    /// The WebSocket's next frame. `None` when it is not this socket's turn any more.
-    pub fn poll_websocket(&self, socket: u32, cx: &mut Context<'_>) -> Poll<Option<Frame>> {
-        let mut state = self.lock();
-        if state.transport != Transport::WebSocket(socket) {
-            return if state.closed.is_some() {
-                Poll::Ready(None)
-            } else {
-                Poll::Pending
-            };
+    /// Writes what was queued, and the socket takes.
+    pub fn flush(&self) {
+        self.lock().writing.flush();
+    }
+
+    /// The state, if there is room for these frames.
+    fn room_for<'a>(
+        &self,
+        frames: impl Iterator<Item = &'a Frame>,
+        importance: Importance,
+    ) -> Option<MutexGuard<'_, State>> {
+        let (count, bytes) = frames.fold((0, 0), |(count, bytes), frame| {
+            (count + 1, bytes + frame.len())
+        });
+        let state = self.lock();
+        if state.closed.is_some() || count == 0 {
+            return None;
         }
-        if let Some(frame) = state.pop() {
-            return Poll::Ready(Some(frame));
+        let (numerator, denominator) = match importance {
+            Importance::Fleeting => (1, 2),
+            Importance::Refreshable => (3, 4),
+            Importance::Essential => (1, 1),
+        };
+        let limits = self.settings.queue;
+        let waits = state.queued();
+        let waiting_bytes = state.outbox_bytes + state.writing.bytes();
+        let over = (waits + count) * denominator > limits.packets * numerator
+            || (waiting_bytes + bytes) * denominator > limits.bytes * numerator;
+        // one packet may be bigger than all that may wait, or its client could never have it
+        if !over || waits == 0 {
+            return Some(state);
         }
-        if state.closed.is_some() {
-            return Poll::Ready(None);
+        if importance == Importance::Essential {
+            metrics::counter!("socketio_slow_readers_total").increment(1);
+            self.close_locked(state, CloseReason::SlowReader);
+        } else {
+            drop(state);
+            metrics::counter!("socketio_dropped_total").increment(1);
         }
-        state.free();
-        state.waker = Some(cx.waker().clone());
-        Poll::Pending
+        None
+    }
+
+    pub fn queued(&self) -> usize {
+        self.lock().queued()
     }
 
     /// Begins a poll; an error when there is one already, which ends the session.
@@ -337,11 +383,11 @@ impl Session {
         }
         state.closed = Some(reason);
         state.inbox = VecDeque::new();
-        if reason == CloseReason::SlowReader || !matches!(state.transport, Transport::WebSocket(_))
-        {
-            state.outbox = VecDeque::new();
+        state.outbox = VecDeque::new();
+        if reason == CloseReason::SlowReader {
+            state.writing.clear();
         }
-        if matches!(state.transport, Transport::WebSocket(_)) {
+        if state.is_websocket() {
             state.push(Frame::close(reason.code(), reason.as_str()));
         }
         state.wake();
@@ -371,27 +417,34 @@ impl Session {
 
 impl State {
     pub(super) fn push(&mut self, frame: Frame) {
-        self.outbox_bytes += frame.len();
-        self.outbox.push_back(frame);
-    }
-
-    fn pop(&mut self) -> Option<Frame> {
-        let frame = self.outbox.pop_front()?;
-        self.outbox_bytes = self.outbox_bytes.saturating_sub(frame.len());
-        Some(frame)
-    }
-
-    /// An empty queue gives its memory back: most sessions are idle most of the time.
-    fn free(&mut self) {
-        if self.outbox.capacity() > KEPT {
-            self.outbox = VecDeque::new();
+        if self.is_websocket() {
+            self.writing.push(frame.websocket());
+        } else {
+            self.outbox_bytes += frame.len();
+            self.outbox.push_back(frame);
         }
     }
 
+    /// A WebSocket has taken over: what waits goes out there.
+    pub(super) fn switch(&mut self, socket: u32, writing: WriteQueue) {
+        self.transport = Transport::WebSocket(socket);
+        self.writing = writing;
+        self.outbox_bytes = 0;
+        for frame in std::mem::take(&mut self.outbox) {
+            self.writing.push(frame.websocket());
+        }
+    }
+
+    /// Wakes who writes.
     pub(super) fn wake(&mut self) {
+        self.writing.wake();
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
+    }
+
+    fn queued(&self) -> usize {
+        self.outbox.len() + self.writing.len()
     }
 
     pub fn is_websocket(&self) -> bool {

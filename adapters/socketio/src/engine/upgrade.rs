@@ -1,5 +1,7 @@
 //! How a WebSocket takes over from polling.
 
+use connexus_upgrade::WriteQueue;
+
 use super::session::{Session, Transport};
 
 impl Session {
@@ -25,13 +27,13 @@ impl Session {
         }
     }
 
-    /// The WebSocket takes over. False when it must not.
-    pub fn upgrade(&self, socket: u32) -> bool {
+    /// The WebSocket takes over, with what is to be written to it. False when it must not.
+    pub fn upgrade(&self, socket: u32, writing: &mut WriteQueue) -> bool {
         let mut state = self.lock();
         if state.closed.is_some() || state.transport != Transport::Upgrading(socket) {
             return false;
         }
-        state.transport = Transport::WebSocket(socket);
+        state.switch(socket, std::mem::take(writing));
         state.candidate = None;
         state.wake();
         drop(state);

@@ -1,27 +1,25 @@
 //! WebSocket: as the first transport, and as the one that takes over from polling.
 //!
-//! actix-ws does the handshake and reads; writing is a response body of our own, since what is written has
-//! been encoded once for all sockets and needs neither a channel nor a copy per socket.
+//! The connection leaves actix with its socket ([`connexus_upgrade`]), since what is written has been encoded once for
+//! all sockets: whoever sends it can write it, too, without a copy or a turn of the socket's task.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::pin::Pin;
-use std::rc::Rc;
+use std::future::{Future, poll_fn};
+use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_http::ws;
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
-use actix_ws::{AggregatedMessage, AggregatedMessageStream, ProtocolError};
-use bytes::Bytes;
+use connexus_upgrade::{
+    Message as Incoming, OwnedWriteHalf, ProtocolError, Reader, Takeover, WriteQueue,
+};
 use futures_util::StreamExt as _;
 
 use super::frame::Frame;
 use super::http::{self, Invalid};
 use super::reason::CloseReason;
-use super::session::{Message, Session};
+use super::session::{Message, Session, Transport};
 use super::{Engine, driver};
 use crate::packet::Importance;
 use crate::settings::Settings;
@@ -29,99 +27,29 @@ use crate::settings::Settings;
 /// How long a closed socket is listened to for the other side's close frame.
 const CLOSING: Duration = Duration::from_secs(5);
 
-/// The frames of the socket itself, as opposed to its session's: those of the probe, and of its end.
-#[derive(Default)]
-struct Wire {
-    frames: VecDeque<Frame>,
-    ended: bool,
-    waker: Option<Waker>,
-}
-
-impl Wire {
-    fn push(wire: &RefCell<Self>, frame: Frame) {
-        let mut wire = wire.borrow_mut();
-        wire.frames.push_back(frame);
-        wire.wake();
-    }
-
-    fn end(wire: &RefCell<Self>, code: u16) {
-        let mut wire = wire.borrow_mut();
-        if !wire.ended {
-            wire.frames.push_back(Frame::close(code, ""));
-            wire.ended = true;
-            wire.wake();
-        }
-    }
-
-    fn wake(&mut self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
-    }
-}
-
-/// The response body of an upgraded connection. Actix gathers what it yields in one write.
-struct Body {
-    session: Arc<Session>,
-    socket: u32,
-    wire: Rc<RefCell<Wire>>,
-    /// The body that actix-ws made: its end tells the reading side that the connection is gone.
-    _gone_signal: BoxBody,
-}
-
-impl MessageBody for Body {
-    type Error = std::convert::Infallible;
-
-    fn size(&self) -> BodySize {
-        BodySize::Stream
-    }
-
-    fn poll_next(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        let mut wire = self.wire.borrow_mut();
-        if let Some(frame) = wire.frames.pop_front() {
-            return Poll::Ready(Some(Ok(frame.websocket())));
-        }
-        if wire.ended {
-            return Poll::Ready(None);
-        }
-        wire.waker = Some(cx.waker().clone());
-        let polled = self.session.poll_websocket(self.socket, cx);
-        polled.map(|frame| frame.map(|frame| Ok(frame.websocket())))
-    }
-}
-
-fn accept(
+/// Answers an upgrade, and serves the socket with `serve`.
+fn accept<F: Future<Output = ()> + 'static>(
     session: &Arc<Session>,
-    socket: u32,
+    number: u32,
     request: &HttpRequest,
     payload: Payload,
-) -> Result<(HttpResponse, Socket), Invalid> {
-    let (response, writer, stream) = actix_ws::handle(request, payload).map_err(|error| {
+    serve: impl FnOnce(Socket, OwnedWriteHalf) -> F + 'static,
+) -> Result<HttpResponse, Invalid> {
+    let mut response = ws::handshake(request.head()).map_err(|error| {
         tracing::debug!(%error, "no WebSocket handshake");
         Invalid::Request
     })?;
-    // actix-ws's own way of writing is not used
-    drop(writer);
-    let wire = Rc::new(RefCell::new(Wire::default()));
-    let body_parts = (Arc::clone(session), Rc::clone(&wire));
-    let response = response.map_body(|_, gone_signal| Body {
-        session: body_parts.0,
-        socket,
-        wire: body_parts.1,
-        _gone_signal: gone_signal,
-    });
-    let limit = max_frame(&session.settings);
-    let stream = stream.max_frame_size(limit).aggregate_continuations();
+    let takeover = Takeover::offered(request).ok_or_else(|| {
+        tracing::error!("served without a way to take the socket");
+        Invalid::Transport
+    })?;
     let socket = Socket {
         session: Arc::clone(session),
-        number: socket,
-        wire,
-        stream: stream.max_continuation_size(limit),
+        number,
+        reader: Reader::new(payload.into_inner(), max_frame(&session.settings)),
     };
-    Ok((response.map_into_boxed_body(), socket))
+    takeover.take(|writing| serve(socket, writing));
+    Ok(response.finish().map_into_boxed_body().into())
 }
 
 /// The packet's type is not counted.
@@ -139,13 +67,8 @@ pub fn open(
     payload: Payload,
 ) -> Result<HttpResponse, Invalid> {
     let session = engine.open(mount, true).ok_or(Invalid::Full)?;
-    let (response, socket) = match accept(&session, 0, request, payload) {
-        Ok(accepted) => accepted,
-        Err(invalid) => {
-            engine.forget(&session.id);
-            return Err(invalid);
-        }
-    };
+    let accepted = accept(&session, 0, request, payload, Socket::run);
+    let response = accepted.inspect_err(|_| engine.forget(&session.id))?;
     let open = Frame::packet(&http::open_packet(&session, true));
     session.send(std::iter::once(&open), Importance::Essential);
     driver::start(
@@ -154,7 +77,6 @@ pub fn open(
         http::handshake(label, query, request, true),
     );
     metrics::counter!("socketio_opened_total", "transport" => "websocket").increment(1);
-    actix_rt::spawn(socket.run());
     Ok(response)
 }
 
@@ -166,64 +88,73 @@ pub fn upgrade(
     payload: Payload,
 ) -> Result<HttpResponse, Invalid> {
     let number = session.offer_upgrade();
-    match accept(session, number.unwrap_or(u32::MAX), request, payload) {
-        Ok((response, socket)) => {
-            if number.is_none() {
-                Wire::end(&socket.wire, CloseReason::Transport.code());
-            }
-            actix_rt::spawn(socket.take_over());
-            Ok(response)
-        }
-        Err(invalid) => {
-            if let Some(number) = number {
-                session.abandon_upgrade(number);
-            }
-            Err(invalid)
-        }
-    }
+    let Some(number) = number else {
+        return accept(session, u32::MAX, request, payload, Socket::refuse);
+    };
+    accept(session, number, request, payload, Socket::take_over)
+        .inspect_err(|_| session.abandon_upgrade(number))
 }
 
-/// The reading side of one socket.
+/// One socket.
 struct Socket {
     session: Arc<Session>,
     number: u32,
-    wire: Rc<RefCell<Wire>>,
-    stream: AggregatedMessageStream,
+    reader: Reader,
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.session.hang_up(self.number);
+    }
 }
 
 impl Socket {
-    /// Serves the socket until its end.
-    async fn run(mut self) {
+    /// Serves a socket that is its session's transport from the beginning.
+    async fn run(self, writing: OwnedWriteHalf) {
+        self.session.lock().writing.start(writing);
+        self.serve().await;
+    }
+
+    /// Serves the session's transport until its end.
+    async fn serve(mut self) {
         let session = Arc::clone(&self.session);
-        tokio::select! {
-            biased;
-            () = session.closed() => {}
-            reason = self.read() => {
-                session.finish(reason);
-                // the driver ends the session when it has handed over what has come
-                if reason != CloseReason::Transport {
+        let work = async {
+            tokio::select! {
+                biased;
+                () = session.closed() => {}
+                reason = self.read() => {
+                    session.finish(reason);
+                    // the driver ends the session when it has handed over what has come
                     session.closed().await;
                 }
             }
+        };
+        tokio::select! {
+            biased;
+            () = work => {}
+            // the last: what waits is written when there is nothing else to do
+            error = session.broken() => {
+                tracing::debug!(%error, "a socket broke");
+                return;
+            }
         }
-        self.drain().await;
-    }
-
-    /// The connection goes when the other side has closed, or does not.
-    async fn drain(&mut self) {
-        let rest = async { while self.stream.next().await.is_some() {} };
-        drop(tokio::time::timeout(CLOSING, rest).await);
+        // the connection goes when the other side has closed, or does not
+        let end = async {
+            session.write_rest().await;
+            drain(&mut self.reader).await;
+        };
+        drop(tokio::time::timeout(CLOSING, end).await);
     }
 
     async fn read(&mut self) -> CloseReason {
         loop {
-            let message = match self.stream.next().await {
+            let message = match self.reader.next().await {
                 Some(Ok(message)) => message,
                 Some(Err(error)) => return reason_of(&error),
                 None => return CloseReason::Transport,
             };
             let message = match message {
-                AggregatedMessage::Text(text) => match text.as_bytes().first() {
+                Incoming::Text(text) => match text.as_bytes().first() {
                     Some(b'4') => Message::Text(text.slice_ref(&text[1..])),
                     Some(b'3') => {
                         self.session.heard(true);
@@ -233,15 +164,15 @@ impl Socket {
                     Some(b'1') => return CloseReason::Transport,
                     _ => return CloseReason::Protocol,
                 },
-                AggregatedMessage::Binary(bytes) => Message::Binary(bytes),
-                AggregatedMessage::Ping(payload) => {
+                Incoming::Binary(bytes) => Message::Binary(bytes),
+                Incoming::Ping(payload) => {
                     let pong = Frame::pong(&payload);
                     self.session
                         .send(std::iter::once(&pong), Importance::Essential);
                     continue;
                 }
-                AggregatedMessage::Pong(_) => continue,
-                AggregatedMessage::Close(_) => return CloseReason::Transport,
+                Incoming::Pong => continue,
+                Incoming::Close => return CloseReason::Transport,
             };
             self.session.heard(false);
             if !self.session.receive(message).await {
@@ -251,53 +182,98 @@ impl Socket {
     }
 
     /// Waits for the probe and for the word to take over.
-    async fn take_over(mut self) {
+    async fn take_over(mut self, writing: OwnedWriteHalf) {
         let timeout = self.session.settings.upgrade_timeout;
         let session = Arc::clone(&self.session);
+        // until then it has a queue of its own
+        let mut queue = WriteQueue::default();
+        queue.start(writing);
         let done = tokio::select! {
-            done = tokio::time::timeout(timeout, self.negotiate()) => done.unwrap_or(false),
+            done = tokio::time::timeout(timeout, self.negotiate(&mut queue)) => done.unwrap_or(false),
             () = session.closed() => false,
         };
         if done {
-            // the body has asked the session before it was this socket's turn
-            self.wire.borrow_mut().wake();
-            self.run().await;
+            self.serve().await;
         } else {
-            self.session.abandon_upgrade(self.number);
-            Wire::end(&self.wire, CloseReason::Transport.code());
-            self.drain().await;
+            session.abandon_upgrade(self.number);
+            self.close(queue).await;
         }
     }
 
-    async fn negotiate(&mut self) -> bool {
-        while let Some(Ok(message)) = self.stream.next().await {
-            if self.wire.borrow().ended {
-                return false;
-            }
+    async fn negotiate(&mut self, queue: &mut WriteQueue) -> bool {
+        while let Some(Ok(message)) = self.reader.next().await {
             match message {
-                AggregatedMessage::Text(text) if text == "2probe" => {
+                Incoming::Text(text) if text == "2probe" => {
                     self.session.probe(self.number);
-                    Wire::push(&self.wire, Frame::packet("3probe"));
+                    queue.push(Frame::packet("3probe").websocket());
                 }
-                AggregatedMessage::Text(text) if text == "5" => {
-                    return self.session.upgrade(self.number);
+                Incoming::Text(text) if text == "5" => {
+                    return self.session.upgrade(self.number, queue);
                 }
-                AggregatedMessage::Ping(payload) => Wire::push(&self.wire, Frame::pong(&payload)),
-                AggregatedMessage::Pong(_) => {}
+                Incoming::Ping(payload) => queue.push(Frame::pong(&payload).websocket()),
+                Incoming::Pong => continue,
                 _ => return false,
+            }
+            if poll_fn(|cx| queue.poll_write(cx)).await.is_err() {
+                return false;
             }
         }
         false
+    }
+
+    /// Closes a socket that must not take over.
+    async fn refuse(self, writing: OwnedWriteHalf) {
+        let mut queue = WriteQueue::default();
+        queue.start(writing);
+        self.close(queue).await;
+    }
+
+    async fn close(mut self, mut queue: WriteQueue) {
+        queue.push(Frame::close(CloseReason::Transport.code(), "").websocket());
+        let end = async {
+            if poll_fn(|cx| queue.poll_write(cx)).await.is_ok() {
+                queue.hang_up();
+                drain(&mut self.reader).await;
+            }
+        };
+        drop(tokio::time::timeout(CLOSING, end).await);
+    }
+}
+
+/// Reads until the other side has closed.
+async fn drain(reader: &mut Reader) {
+    while reader.next().await.is_some() {}
+}
+
+impl Session {
+    /// Writes what waits, now and whenever the socket can take more; ends when the connection is broken.
+    async fn broken(&self) -> io::Error {
+        poll_fn(|cx| self.lock().writing.poll_broken(cx)).await
+    }
+
+    /// Writes the rest, and says that there is no more.
+    async fn write_rest(&self) {
+        if let Err(error) = poll_fn(|cx| self.lock().writing.poll_write(cx)).await {
+            tracing::debug!(%error, "a socket broke before all was written");
+        }
+        self.lock().writing.hang_up();
+    }
+
+    /// A socket is gone, and the session with it if that was its transport.
+    fn hang_up(&self, socket: u32) {
+        let mut state = self.lock();
+        if state.transport == Transport::WebSocket(socket) {
+            state.writing.hang_up();
+            drop(state);
+            self.finish(CloseReason::Transport);
+        }
     }
 }
 
 fn reason_of(error: &ProtocolError) -> CloseReason {
     match error {
         ProtocolError::Overflow => CloseReason::TooBig,
-        ProtocolError::Io(io) if io.kind() == std::io::ErrorKind::Other => CloseReason::TooBig,
-        ProtocolError::Io(io) if io.kind() != std::io::ErrorKind::InvalidData => {
-            CloseReason::Transport
-        }
+        ProtocolError::Io(io) if io.kind() != io::ErrorKind::InvalidData => CloseReason::Transport,
         _ => CloseReason::Protocol,
     }
 }

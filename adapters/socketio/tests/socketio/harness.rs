@@ -1,11 +1,12 @@
 //! A server on a port of its own, whose main namespace does what the event's name says, and the clients.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use actix_web::App;
 use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpServer};
 use async_trait::async_trait;
 use bytes::Bytes;
 use connexus_socketio::{
@@ -137,15 +138,20 @@ pub fn start(settings: Settings) -> Running {
     let mounted = Arc::clone(&server);
     std::thread::spawn(move || {
         actix_web::rt::System::new().block_on(async move {
-            let http = HttpServer::new(move || {
+            let here = SocketAddr::from(([127, 0, 0, 1], 0));
+            let listener = connexus_upgrade::listen(here, 1_024).expect("a port");
+            let address = listener.local_addr().expect("an address").to_string();
+            let serving = connexus_upgrade::Settings {
+                workers: 2,
+                ..Default::default()
+            };
+            let running = connexus_upgrade::serve(listener, &serving, move || {
                 App::new().configure(|config| {
                     mounted.mount(config, "/socket.io", "main");
                     mounted.mount(config, "/other/socket.io/", "other");
                 })
             });
-            let http = http.workers(2).bind(("127.0.0.1", 0)).expect("a port");
-            let address = http.addrs()[0].to_string();
-            let running = http.disable_signals().h1_allow_half_closed(false).run();
+            let running = running.expect("it serves");
             sender
                 .send((address, running.handle()))
                 .expect("the test waits");

@@ -132,6 +132,7 @@ fn numbers(config: &Config) -> Result<(), ConfigError> {
         delivery.receipt_flush_ms,
         0..=60_000,
     )?;
+    within("delivery.linger_ms", delivery.linger_ms, 0..=1_000)?;
     within("presence.grace_ms", presence.grace_ms, 0..=600_000)?;
     within(
         "presence.push_interval_ms",

@@ -157,6 +157,7 @@ pub struct Coalescer {
 pub struct Delivery {
     pub chatter_max_members: usize,
     pub receipt_flush_ms: u64,
+    pub linger_ms: u64,
     pub roster_cache: u64,
 }
 

@@ -44,7 +44,9 @@ enum Layer {
     Application,
     /// The vocabulary that the native gateways share, which every adapter may name.
     Wire,
-    /// A protocol and nothing else: it names none of ours, and an adapter may speak it.
+    /// What connections are served by: it names none of ours.
+    Transport,
+    /// A protocol and nothing else: it names no more of ours than what it travels on, and an adapter may speak it.
     Protocol,
     Adapter,
     Binary,
@@ -57,7 +59,8 @@ impl Layer {
             "domain" => Some(Self::Domain),
             "application" => Some(Self::Application),
             "adapters/wire" => Some(Self::Wire),
-            "adapters/socketio" | "adapters/upgrade" => Some(Self::Protocol),
+            "adapters/upgrade" => Some(Self::Transport),
+            "adapters/socketio" => Some(Self::Protocol),
             folder => match folder.split_once('/')?.0 {
                 "adapters" => Some(Self::Adapter),
                 "bin" => Some(Self::Binary),
@@ -70,12 +73,13 @@ impl Layer {
     /// Whether what is shipped of this layer may name that one.
     fn may_use(self, other: Self) -> bool {
         match self {
-            Self::Domain | Self::Protocol => false,
+            Self::Domain | Self::Transport => false,
+            Self::Protocol => other == Self::Transport,
             Self::Application => other == Self::Domain,
             Self::Wire => matches!(other, Self::Domain | Self::Application),
             Self::Adapter => matches!(
                 other,
-                Self::Domain | Self::Application | Self::Wire | Self::Protocol
+                Self::Domain | Self::Application | Self::Wire | Self::Protocol | Self::Transport
             ),
             Self::Binary => !matches!(other, Self::Binary | Self::Tests),
             Self::Tests => matches!(other, Self::Domain | Self::Application | Self::Tests),
@@ -84,7 +88,10 @@ impl Layer {
 
     /// Whether its tests may.
     fn tests_may_use(self, other: Self) -> bool {
-        !matches!(self, Self::Domain | Self::Protocol) && other != Self::Binary
+        match self {
+            Self::Domain | Self::Transport | Self::Protocol => self.may_use(other),
+            _ => other != Self::Binary,
+        }
     }
 
     fn name(self) -> &'static str {
@@ -92,6 +99,7 @@ impl Layer {
             Self::Domain => "the domain",
             Self::Application => "the application",
             Self::Wire => "the wire vocabulary",
+            Self::Transport => "a transport",
             Self::Protocol => "a protocol",
             Self::Adapter => "an adapter",
             Self::Binary => "a binary",
@@ -171,7 +179,8 @@ mod tests {
             ("adapters/wire", "connexus-wire", "connexus-application"),
             ("adapters/http", "connexus-http", "connexus-wire"),
             ("adapters/sqlite", "connexus-sqlite", "sqlx"),
-            ("adapters/socketio", "connexus-socketio", "actix-web"),
+            ("adapters/upgrade", "connexus-upgrade", "actix-web"),
+            ("adapters/socketio", "connexus-socketio", "connexus-upgrade"),
             ("adapters/dialects", "connexus-dialects", "connexus-wire"),
             ("bin/connexus", "connexus", "connexus-sqlite"),
             ("bin/xtask", "xtask", "clap"),
@@ -316,6 +325,16 @@ mod tests {
                 );
             }
         }
+        assert_eq!(
+            found("adapters/socketio", "connexus-upgrade", None),
+            [""; 0]
+        );
+        assert_eq!(
+            found("adapters/upgrade", "connexus-socketio", None),
+            [
+                "adapters/upgrade/Cargo.toml: a transport must not depend on a protocol (connexus-socketio)"
+            ]
+        );
         for (folder, who) in [
             ("application", "the application"),
             ("adapters/wire", "the wire vocabulary"),

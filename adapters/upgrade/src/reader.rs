@@ -5,9 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use actix_codec::Decoder as _;
-use actix_http::ws::{Codec, Frame, Item};
+use actix_http::ws::{Codec, Frame, Item, ProtocolError};
 use actix_web::dev::Payload;
-use actix_ws::ProtocolError;
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 use futures_util::Stream;
@@ -15,14 +14,19 @@ use futures_util::Stream;
 /// A whole message, or a control frame.
 #[derive(Debug)]
 pub enum Message {
+    /// Of text.
     Text(ByteString),
-    Binary,
+    /// Of binary data.
+    Binary(Bytes),
+    /// To be answered with the same.
     Ping(Bytes),
+    /// An answer to a ping.
     Pong,
+    /// The other side closes.
     Close,
 }
 
-/// A client's messages.
+/// A client's messages. What is no text although it says so is an error of kind `InvalidData`.
 pub struct Reader {
     payload: Payload,
     codec: Codec,
@@ -48,7 +52,7 @@ impl Reader {
     fn message(&mut self, frame: Frame) -> Result<Option<Message>, ProtocolError> {
         Ok(Some(match frame {
             Frame::Text(bytes) => Message::Text(text(bytes)?),
-            Frame::Binary(_) => Message::Binary,
+            Frame::Binary(bytes) => Message::Binary(bytes),
             Frame::Ping(payload) => Message::Ping(payload),
             Frame::Pong(_) => Message::Pong,
             Frame::Close(_) => Message::Close,
@@ -86,7 +90,7 @@ impl Reader {
         Ok(Some(if is_text {
             Message::Text(text(whole)?)
         } else {
-            Message::Binary
+            Message::Binary(whole)
         }))
     }
 }
@@ -172,7 +176,7 @@ mod tests {
             let read = read(&bytes, size).await;
             assert_eq!(
                 read,
-                ["one", "Ok(Ping(b\"hm\"))", "two", "Ok(Binary)"],
+                ["one", "Ok(Ping(b\"hm\"))", "two", "Ok(Binary(b\"bb\"))"],
                 "{size}"
             );
         }

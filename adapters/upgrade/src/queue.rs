@@ -1,0 +1,185 @@
+//! What waits to be written to one socket: frames that are already encoded.
+//!
+//! Whoever has queued some may write at once ([`flush`](WriteQueue::flush)), on any thread and without waking the
+//! socket's task: what has gathered is one system call. The task writes what the kernel did not take
+//! ([`poll_write`](WriteQueue::poll_write)).
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::{Buf as _, Bytes};
+use tokio::net::tcp::OwnedWriteHalf;
+
+/// Frames that go out in one system call.
+const GATHER: usize = 64;
+
+/// When a frame is to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// It may wait for another to share a system call with.
+    Lingers,
+    /// With what has gathered by the end of the turn.
+    Soon,
+}
+
+/// What waits to be written to one socket.
+#[derive(Default)]
+pub struct WriteQueue {
+    /// Where to write, from the answer to the upgrade until all is written after the end.
+    socket: Option<OwnedWriteHalf>,
+    frames: VecDeque<Bytes>,
+    /// Part of the first one is written.
+    begun: bool,
+    bytes: usize,
+    /// For which flush it waits, if one was asked for.
+    asked: Option<Urgency>,
+    /// Wakes the task that writes what the kernel did not take.
+    waker: Option<Waker>,
+}
+
+impl WriteQueue {
+    /// From now on frames are written.
+    pub fn start(&mut self, socket: OwnedWriteHalf) {
+        self.socket = Some(socket);
+    }
+
+    /// Nothing is written any more, and the other side is told that there is no more.
+    pub fn hang_up(&mut self) {
+        self.socket = None;
+    }
+
+    /// Frames that wait.
+    pub fn len(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// Bytes that wait.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Queues a frame. The socket's task writes it when it is polled.
+    pub fn push(&mut self, frame: Bytes) {
+        self.bytes += frame.len();
+        self.frames.push_back(frame);
+    }
+
+    /// Queues a frame for a [flush](Self::flush); whether that is to be asked for, since none was that comes as soon.
+    pub fn push_for_flush(&mut self, frame: Bytes, urgency: Urgency) -> bool {
+        self.push(frame);
+        let asks = self.asked < Some(urgency);
+        if asks {
+            self.asked = Some(urgency);
+        }
+        asks
+    }
+
+    /// Drops what waits, but for the rest of a frame that is half written: what follows has to be told from it.
+    pub fn clear(&mut self) {
+        self.frames.truncate(usize::from(self.begun));
+        self.bytes = self.frames.iter().map(Bytes::len).sum();
+    }
+
+    /// Writes what waits and the socket takes. The rest is left to its task, and so is a broken socket.
+    pub fn flush(&mut self) {
+        if self.write().is_err() {
+            self.wake();
+        }
+    }
+
+    /// Wakes the socket's task, which writes what waits.
+    pub fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// For the socket's task: ready when all is written, or the connection is broken.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is broken.
+    pub fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        loop {
+            match self.write() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+            if let Some(socket) = &self.socket {
+                ready!(socket.as_ref().poll_write_ready(cx))?;
+            }
+        }
+    }
+
+    /// For the socket's task: the same, but ready only when the connection is broken.
+    pub fn poll_broken(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        match self.poll_write(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(error),
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        self.asked = None;
+        let Some(socket) = &self.socket else {
+            return Ok(());
+        };
+        while let Some(first) = self.frames.front() {
+            let mut written = if self.frames.len() == 1 {
+                socket.try_write(first)?
+            } else {
+                let mut slices = [IoSlice::new(&[]); GATHER];
+                let frames = self.frames.iter().zip(&mut slices);
+                let count = frames.map(|(frame, slice)| *slice = IoSlice::new(frame));
+                let count = count.count();
+                socket.try_write_vectored(&slices[..count])?
+            };
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            self.bytes = self.bytes.saturating_sub(written);
+            self.begun = false;
+            while let Some(frame) = self.frames.front_mut() {
+                if frame.len() > written {
+                    frame.advance(written);
+                    self.begun = written > 0;
+                    break;
+                }
+                written -= frame.len();
+                self.frames.pop_front();
+            }
+        }
+        // an empty queue gives its memory back: most sockets are idle most of the time
+        self.frames = VecDeque::new();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flush_is_asked_for_once_and_again_when_it_is_to_come_sooner() {
+        let mut queue = WriteQueue::default();
+        let mut push = |urgency| queue.push_for_flush(Bytes::from_static(b"x"), urgency);
+        assert!(push(Urgency::Lingers));
+        assert!(!push(Urgency::Lingers));
+        assert!(push(Urgency::Soon));
+        assert!(!push(Urgency::Soon));
+        assert!(!push(Urgency::Lingers));
+        queue.flush();
+        assert!(queue.push_for_flush(Bytes::from_static(b"x"), Urgency::Lingers));
+        assert_eq!((queue.len(), queue.bytes()), (6, 6));
+    }
+}
