@@ -69,6 +69,7 @@ impl Client {
     }
 
     pub async fn run(mut self) {
+        // what it does is boxed, since it would have room in every idle session
         loop {
             let room = self.laters.len() < self.hub.settings.max_in_flight;
             let idle_until = self.idle_until;
@@ -76,17 +77,16 @@ impl Client {
                 biased;
                 () = self.connection.closed() => break,
                 Some(()) = self.laters.next(), if !self.laters.is_empty() => {}
-                () = self.leaving.notified() => self.leave_left().await,
+                () = self.leaving.notified() => Box::pin(self.leave_left()).await,
                 () = until(idle_until) => self.connection.close(CloseReason::ConnectTimeout),
                 message = self.connection.recv(), if room => match message {
-                    // apart, since all that it may do would have room in every idle session
                     Some(message) => Box::pin(self.take(message)).await,
                     None => break,
                 },
             }
             self.watch_idleness();
         }
-        self.end().await;
+        Box::pin(self.end()).await;
     }
 
     /// The time to join a namespace runs while the session is in none.
