@@ -12,7 +12,7 @@ use connexus_domain::{
 };
 use futures_util::future::try_join_all;
 use moka::future::Cache;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::Actor;
 use crate::context::Context;
@@ -192,6 +192,7 @@ impl SceneService {
         &self,
         ids: impl IntoIterator<Item = UserId>,
     ) -> Result<HashMap<UserId, Arc<User>>> {
+        let ids: FxHashSet<UserId> = ids.into_iter().collect();
         let users = ids.into_iter().map(|id| self.context.scenes.user(id));
         let found = try_join_all(users).await?;
         Ok(found

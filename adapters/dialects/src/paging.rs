@@ -23,22 +23,17 @@ pub async fn history(
     skip: Seq,
     limit: Limit,
 ) -> Result<HistoryPage> {
-    let (mut messages, total) = if skip == 0 {
-        let newest = app.messages.history(actor, id, HistoryRange::Latest, limit);
-        let newest = newest.await?;
-        let total = newest.first().map_or(0, |message| message.seq);
-        (newest, total)
-    } else {
-        let total = app.conversations.last_seq(actor, id).await?;
-        let before = total.saturating_sub(skip).saturating_add(1);
-        let messages = if before <= 1 {
-            Vec::new()
-        } else {
-            let range = HistoryRange::Before(before);
-            app.messages.history(actor, id, range, limit).await?
-        };
-        (messages, total)
+    // the newest message has the number of all
+    let known = match skip {
+        0 => None,
+        _ => Some(app.conversations.last_seq(actor, id).await?),
     };
+    let range = known.map_or(HistoryRange::Latest, |total| {
+        HistoryRange::Before(total.saturating_sub(skip).saturating_add(1))
+    });
+    let mut messages = app.messages.history(actor, id, range, limit).await?;
+    let newest = messages.first().map_or(0, |message| message.seq);
+    let total = known.unwrap_or(newest);
     messages.reverse();
     app.missed.handed(actor, &messages);
     Ok(HistoryPage {

@@ -28,9 +28,7 @@ impl People for HashMap<UserId, Arc<User>> {
 
 /// The senders of messages.
 pub async fn senders(app: &Connexus, messages: &[Message]) -> Result<HashMap<UserId, Arc<User>>> {
-    let mut ids: Vec<UserId> = messages.iter().map(|message| message.sender_id).collect();
-    ids.sort_unstable();
-    ids.dedup();
+    let ids = messages.iter().map(|message| message.sender_id);
     app.scenes.people(ids).await
 }
 

@@ -28,6 +28,12 @@ const UNMATCHED: &str = "unmatched";
 #[derive(Clone)]
 struct Pattern(Rc<str>);
 
+/// The pattern that was found of a request's route.
+pub fn pattern(request: &ServiceRequest) -> Rc<str> {
+    let found = request.extensions().get::<Pattern>().cloned();
+    found.map_or_else(|| UNMATCHED.into(), |found| found.0)
+}
+
 /// The outermost layer: whatever the answer is, it has an id and the security headers, and is counted.
 pub async fn observe(
     request: ServiceRequest,
@@ -181,9 +187,7 @@ pub async fn limit(
     let Some(gateway) = gateway.filter(|_| is_api(request.path())) else {
         return Ok(next.call(request).await?.map_into_left_body());
     };
-    let pattern = request.extensions().get::<Pattern>().cloned();
-    let pattern = pattern.as_ref().map_or(UNMATCHED, |found| &*found.0);
-    let class = routes::class(pattern, request.method());
+    let class = routes::class(&pattern(&request), request.method());
     request.extensions_mut().insert(RouteClass(class));
     let subject = Subject::Address(gateway.address(request.request()));
     let mut answer = match limits::count(&gateway, request.request(), class, subject) {

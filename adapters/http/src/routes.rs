@@ -11,6 +11,7 @@ use actix_web::{Error, Resource, body::MessageBody, guard};
 use connexus_domain::ports::LimitClass;
 use utoipa::OpenApi;
 
+use crate::edge;
 use crate::failure::Failure;
 use crate::gateway::Gateway;
 use crate::handlers::{attachments, auth, conversations, members, messages, ops, users};
@@ -165,7 +166,7 @@ async fn in_time(
         .app_data::<Data<Gateway>>()
         .map(|gateway| gateway.settings.request_timeout);
     // a file takes as long as its link is slow; its handler waits for each part of it only so long
-    let uploads = request.match_pattern().as_deref() == Some(UPLOADS);
+    let uploads = *edge::pattern(&request) == *UPLOADS;
     let Some(patience) = patience.filter(|_| !uploads) else {
         return Ok(next.call(request).await?.map_into_left_body());
     };

@@ -38,6 +38,15 @@ pub struct WriteQueue {
     waker: Option<Waker>,
 }
 
+impl From<OwnedWriteHalf> for WriteQueue {
+    fn from(socket: OwnedWriteHalf) -> Self {
+        Self {
+            socket: Some(socket),
+            ..Self::default()
+        }
+    }
+}
+
 impl WriteQueue {
     /// From now on frames are written.
     pub fn start(&mut self, socket: OwnedWriteHalf) {

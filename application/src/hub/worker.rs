@@ -157,10 +157,7 @@ impl Worker {
         let mut taken = Vec::with_capacity(TURN);
         let mut flushing = Vec::new();
         let mut lingers_until = None;
-        while self
-            .take(&mut commands, &mut taken, TURN, lingers_until)
-            .await
-        {
+        while take(&mut commands, &mut taken, TURN, lingers_until).await {
             waiting.fetch_sub(taken.iter().map(Command::size).sum(), Ordering::Relaxed);
             let mut delivered = 0;
             for command in taken.drain(..) {
@@ -186,23 +183,6 @@ impl Worker {
         }
     }
 
-    /// Takes commands, or none when what lingers is to be flushed first; whether there may be more.
-    async fn take(
-        &self,
-        commands: &mut mpsc::UnboundedReceiver<Command>,
-        taken: &mut Vec<Command>,
-        most: usize,
-        lingers_until: Option<Instant>,
-    ) -> bool {
-        let next = commands.recv_many(taken, most);
-        match lingers_until {
-            None => next.await > 0,
-            Some(until) => tokio::time::timeout_at(until, next)
-                .await
-                .map_or(true, |count| count > 0),
-        }
-    }
-
     /// Writes what has lingered for long enough; until when the rest may.
     fn end_lingering(
         &self,
@@ -217,20 +197,13 @@ impl Worker {
         if now < until {
             return Some(until);
         }
-        std::mem::swap(flushing, &mut self.lingering.borrow_mut());
-        for outlet in flushing.drain(..) {
-            outlet.flush();
-        }
+        flush(&self.lingering, flushing);
         None
     }
 
     /// Writes what was delivered, and lets the tasks of this thread write and read before the next turn.
-    /// `flushing` is empty, and keeps its room from turn to turn.
     async fn end_turn(&self, flushing: &mut Vec<Rc<dyn Outlet>>) {
-        std::mem::swap(flushing, &mut self.waiting.borrow_mut());
-        for outlet in flushing.drain(..) {
-            outlet.flush();
-        }
+        flush(&self.waiting, flushing);
         tokio::task::yield_now().await;
     }
 
@@ -323,6 +296,30 @@ impl Worker {
                 outlet.close(reason);
             }
         }
+    }
+}
+
+/// Takes commands, or none when what lingers is to be flushed first; whether there may be more.
+async fn take(
+    commands: &mut mpsc::UnboundedReceiver<Command>,
+    taken: &mut Vec<Command>,
+    most: usize,
+    lingers_until: Option<Instant>,
+) -> bool {
+    let next = commands.recv_many(taken, most);
+    match lingers_until {
+        None => next.await > 0,
+        Some(until) => tokio::time::timeout_at(until, next)
+            .await
+            .map_or(true, |count| count > 0),
+    }
+}
+
+/// Flushes whoever waits for it. `flushing` is empty, and keeps its room from one time to the next.
+fn flush(waiting: &RefCell<Vec<Rc<dyn Outlet>>>, flushing: &mut Vec<Rc<dyn Outlet>>) {
+    std::mem::swap(flushing, &mut waiting.borrow_mut());
+    for outlet in flushing.drain(..) {
+        outlet.flush();
     }
 }
 

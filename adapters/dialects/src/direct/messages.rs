@@ -155,11 +155,8 @@ pub async fn shaped_with(
     messages: &[Message],
     receipts: &[Receipt],
 ) -> Result<Vec<Value>> {
-    let mut ids: Vec<UserId> = messages.iter().map(|message| message.sender_id).collect();
-    ids.push(actor.user_id);
-    ids.extend(chat.summary.peer);
-    ids.sort_unstable();
-    ids.dedup();
+    let senders = messages.iter().map(|message| message.sender_id);
+    let ids = senders.chain([actor.user_id]).chain(chat.summary.peer);
     let people = call.app().scenes.people(ids).await?;
     let links = call.links();
     let view = View {

@@ -4,7 +4,7 @@ use connexus_application::messages::SendMessage;
 use connexus_application::{Actor, Connexus};
 use connexus_domain::attachment::{Attachment, MediaKind, Purpose};
 use connexus_domain::{
-    AttachmentId, ConversationId, Entity, Limit, MessageKind, Page, Result as DomainResult, UserId,
+    AttachmentId, ConversationId, Entity, Limit, MessageKind, Page, Result as DomainResult,
 };
 use connexus_wire::text::Id;
 use connexus_wire::time::Time;
@@ -111,9 +111,7 @@ pub async fn media(call: Call) -> Answer {
         .filter(|one| kind.is_none_or(|k| k == one.kind));
     let total: u64 = counted.map(|one| one.count).sum();
     let page = page(app, actor, conversation.id, kind, (before, skip), limit).await?;
-    let mut uploaders: Vec<UserId> = page.items.iter().map(|file| file.uploader_id).collect();
-    uploaders.sort_unstable();
-    uploaders.dedup();
+    let uploaders = page.items.iter().map(|file| file.uploader_id);
     let people = app.scenes.people(uploaders).await?;
     let room = places::name(conversation);
     let media: Vec<Value> = page

@@ -168,10 +168,7 @@ impl Session {
         let Some(mut state) = self.room_for(frames.clone(), importance) else {
             return false;
         };
-        for frame in frames {
-            state.push(frame.clone());
-        }
-        state.wake();
+        state.send(frames);
         true
     }
 
@@ -186,10 +183,7 @@ impl Session {
             return Queued::Dropped;
         };
         if !state.is_websocket() {
-            for frame in frames {
-                state.push(frame.clone());
-            }
-            state.wake();
+            state.send(frames);
             return Queued::Sent;
         }
         let (urgency, asked) = match importance {
@@ -423,6 +417,14 @@ impl State {
             self.outbox_bytes += frame.len();
             self.outbox.push_back(frame);
         }
+    }
+
+    /// Queues frames and wakes who writes them.
+    fn send<'a>(&mut self, frames: impl Iterator<Item = &'a Frame>) {
+        for frame in frames {
+            self.push(frame.clone());
+        }
+        self.wake();
     }
 
     /// A WebSocket has taken over: what waits goes out there.

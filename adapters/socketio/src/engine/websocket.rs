@@ -186,8 +186,7 @@ impl Socket {
         let timeout = self.session.settings.upgrade_timeout;
         let session = Arc::clone(&self.session);
         // until then it has a queue of its own
-        let mut queue = WriteQueue::default();
-        queue.start(writing);
+        let mut queue = WriteQueue::from(writing);
         let done = tokio::select! {
             done = tokio::time::timeout(timeout, self.negotiate(&mut queue)) => done.unwrap_or(false),
             () = session.closed() => false,
@@ -223,9 +222,7 @@ impl Socket {
 
     /// Closes a socket that must not take over.
     async fn refuse(self, writing: OwnedWriteHalf) {
-        let mut queue = WriteQueue::default();
-        queue.start(writing);
-        self.close(queue).await;
+        self.close(writing.into()).await;
     }
 
     async fn close(mut self, mut queue: WriteQueue) {
