@@ -43,7 +43,7 @@ impl BlockRepository for SqliteStorage {
     ) -> Result<Page<UserId, UserId>> {
         let rows = sqlx::query(
             "SELECT blocked_id FROM blocks WHERE blocker_id = ?1 AND blocked_id > ?2 \
-             ORDER BY blocked_id LIMIT ?3",
+             ORDER BY blocked_id LIMIT +?3",
         )
         .bind(by.as_uuid())
         .bind(bytes_or_least(after))

@@ -1,6 +1,6 @@
 //! No query that runs often may get slower as a table grows: each has to find its rows by an index, and in
 //! its order by one where that order has no bound. The plans are those of production, since no statistics
-//! are ever gathered (see `open`).
+//! are ever gathered (see `open`). None is planned again when it is run: a parameter of LIMIT is written `+?1`.
 
 use connexus_domain::ports::Storage as _;
 use sqlx::{AssertSqlSafe, Row as _};
@@ -61,7 +61,7 @@ const QUERIES: [(&str, &str, bool); 38] = [
     ("media: statistics", attachment::STATS, false),
     (
         "purge: ended sessions",
-        "SELECT id FROM sessions WHERE ended_at < ?1 ORDER BY ended_at LIMIT ?2",
+        "SELECT id FROM sessions WHERE ended_at < ?1 ORDER BY ended_at LIMIT +?2",
         false,
     ),
 ];
@@ -85,7 +85,9 @@ async fn no_query_reads_a_whole_table() {
             .collect();
         let scans = plan.iter().any(|step| is_scan(step));
         let sorts = plan.iter().any(|step| step.contains("TEMP B-TREE"));
-        if scans || (sorts && !may_sort) {
+        // SQLite plans a query again each time a bare parameter of LIMIT gets a value, which costs more than to run it
+        let replans = sql.contains("LIMIT ?");
+        if scans || replans || (sorts && !may_sort) {
             wrong.push(format!("{name}:\n  {}", plan.join("\n  ")));
         }
     }

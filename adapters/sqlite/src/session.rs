@@ -138,7 +138,7 @@ impl SessionRepository for SqliteStorage {
         // their tokens go with them
         let done = sqlx::query(
             "DELETE FROM sessions WHERE id IN \
-             (SELECT id FROM sessions WHERE ended_at < ?1 ORDER BY ended_at LIMIT ?2)",
+             (SELECT id FROM sessions WHERE ended_at < ?1 ORDER BY ended_at LIMIT +?2)",
         )
         .bind(before.as_millis())
         .bind(limit.and_one() - 1)

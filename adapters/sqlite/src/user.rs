@@ -21,7 +21,7 @@ macro_rules! findable {
         "u.id > ?2 AND u.id <> ?1 AND u.searchable \
          AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.blocker_id = u.id AND b.blocked_id = ?1) \
          AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.blocker_id = ?1 AND b.blocked_id = u.id) \
-         ORDER BY u.id LIMIT ?3"
+         ORDER BY u.id LIMIT +?3"
     };
 }
 

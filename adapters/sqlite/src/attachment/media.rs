@@ -19,7 +19,7 @@ macro_rules! media {
              AND EXISTS (SELECT 1 FROM conversations c WHERE c.id = ?1 AND c.deleted_at IS NULL) \
              AND f.id < ?2 ",
             $condition,
-            " ORDER BY f.id DESC LIMIT ?3"
+            " ORDER BY f.id DESC LIMIT +?3"
         )
     };
 }

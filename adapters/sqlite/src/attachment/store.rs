@@ -27,10 +27,10 @@ pub(crate) const CONDEMN: &str = "\
 pub(crate) const CONDEMN_STALE: &str = "\
     UPDATE attachments SET state = 'condemned' WHERE id IN (\
       SELECT id FROM attachments INDEXED BY attachments_stale \
-      WHERE state IN ('pending', 'ready') AND since < ?1 ORDER BY since LIMIT ?2)";
+      WHERE state IN ('pending', 'ready') AND since < ?1 ORDER BY since LIMIT +?2)";
 
 pub(crate) const CONDEMNED: &str =
-    "SELECT id FROM attachments WHERE state = 'condemned' ORDER BY id LIMIT ?1";
+    "SELECT id FROM attachments WHERE state = 'condemned' ORDER BY id LIMIT +?1";
 
 pub(super) async fn insert(tx: &mut Tx, new: &Attachment) -> Result<()> {
     sqlx::query(

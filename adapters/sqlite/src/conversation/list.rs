@@ -49,7 +49,7 @@ pub(crate) const LIST: &str = concat!(
        SELECT c.id AS id FROM members p CROSS JOIN conversations c ON c.id = p.conversation_id \
        WHERE p.user_id = ?1 AND p.left_at IS NULL AND c.deleted_at IS NULL \
          AND (?2 IS NULL OR p.archived = ?2) AND (c.last_activity_at, c.id) < (?3, ?4) \
-       ORDER BY c.last_activity_at DESC, c.id DESC LIMIT ?5) page \
+       ORDER BY c.last_activity_at DESC, c.id DESC LIMIT +?5) page \
      CROSS JOIN conversations c ON c.id = page.id \
      CROSS JOIN members p ON p.conversation_id = c.id AND p.user_id = ?1 \
      ORDER BY c.last_activity_at DESC, c.id DESC"

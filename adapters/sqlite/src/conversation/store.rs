@@ -18,7 +18,7 @@ pub(crate) const MEMBERS: &str = concat!(
     member_columns!(),
     " FROM members p INDEXED BY members_present WHERE p.conversation_id = ?1 AND p.user_id > ?2 AND p.left_at IS NULL \
      AND EXISTS (SELECT 1 FROM conversations c WHERE c.id = ?1 AND c.deleted_at IS NULL) \
-     ORDER BY p.user_id LIMIT ?3"
+     ORDER BY p.user_id LIMIT +?3"
 );
 
 /// The conversation, unless it is deleted.

@@ -260,7 +260,7 @@ pub(crate) async fn purge(tx: &mut Tx, id: ConversationId, limit: i64) -> Result
     let rows = sqlx::query(concat!(
         "SELECT ",
         message_columns!(),
-        " FROM messages m WHERE m.conversation_id = ?1 ORDER BY m.seq LIMIT ?2"
+        " FROM messages m WHERE m.conversation_id = ?1 ORDER BY m.seq LIMIT +?2"
     ))
     .bind(id.as_uuid())
     .bind(limit)

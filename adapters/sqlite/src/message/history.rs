@@ -22,27 +22,27 @@ pub(crate) const HISTORY_BEFORE: &str = concat!(
     "SELECT ",
     message_columns!(),
     of_a_live_conversation!(),
-    "AND m.seq < ?2 ORDER BY m.seq DESC LIMIT ?3"
+    "AND m.seq < ?2 ORDER BY m.seq DESC LIMIT +?3"
 );
 
 pub(crate) const HISTORY_AFTER: &str = concat!(
     "SELECT ",
     message_columns!(),
     of_a_live_conversation!(),
-    "AND m.seq > ?2 ORDER BY m.seq LIMIT ?3"
+    "AND m.seq > ?2 ORDER BY m.seq LIMIT +?3"
 );
 
 pub(crate) const CHANGED_MESSAGES: &str = concat!(
     "SELECT ",
     message_columns!(),
     of_a_live_conversation!(),
-    "AND m.rev > ?2 ORDER BY m.rev, m.seq LIMIT ?3"
+    "AND m.rev > ?2 ORDER BY m.rev, m.seq LIMIT +?3"
 );
 
 pub(crate) const CHANGED_MEMBERS: &str = concat!(
     "SELECT ",
     member_columns!(),
-    " FROM members p WHERE p.conversation_id = ?1 AND p.rev > ?2 ORDER BY p.rev LIMIT ?3"
+    " FROM members p WHERE p.conversation_id = ?1 AND p.rev > ?2 ORDER BY p.rev LIMIT +?3"
 );
 
 pub(crate) const THREAD: &str = concat!(
@@ -50,7 +50,7 @@ pub(crate) const THREAD: &str = concat!(
     message_columns!(),
     " FROM messages m CROSS JOIN conversations c \
        ON c.id = m.conversation_id AND c.deleted_at IS NULL \
-     WHERE m.thread_id = ?1 AND m.seq > ?2 ORDER BY m.seq LIMIT ?3"
+     WHERE m.thread_id = ?1 AND m.seq > ?2 ORDER BY m.seq LIMIT +?3"
 );
 
 pub(super) async fn history(

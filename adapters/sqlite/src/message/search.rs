@@ -36,7 +36,7 @@ pub(crate) const SEARCH: &str = concat!(
        WHERE message_terms MATCH ?1 AND m.conversation_id IN (",
     scope!("?2", "?3"),
     ") AND (?4 IS NULL OR m.sender_id = ?4) AND (?5 IS NULL OR m.id < ?5) \
-       ORDER BY m.id DESC LIMIT ?6) found \
+       ORDER BY m.id DESC LIMIT +?6) found \
      CROSS JOIN messages m ON m.num = found.num ORDER BY m.id DESC"
 );
 

@@ -259,9 +259,10 @@ impl Growth<'_> {
         read(&path)
     }
 
-    /// Those of `sizes` that open no more connections than there may be, each of which has so many of them.
+    /// Those of `sizes` that open no more connections than there may be, each of which has so many of them; in
+    /// place of larger ones as many thousands as there may be.
     fn fitting(&self, sizes: &[u64], each: u64) -> Result<Vec<u64>> {
-        let (fit, rest): (Vec<u64>, Vec<u64>) = sizes
+        let (mut fit, rest): (Vec<u64>, Vec<u64>) = sizes
             .iter()
             .copied()
             .partition(|size| *size * each <= self.most);
@@ -270,6 +271,10 @@ impl Growth<'_> {
                 "left out for the limit of open files (`ulimit -n`): {}",
                 listed(&rest)
             );
+            let most = self.most / each / 1_000 * 1_000;
+            if fit.last().is_some_and(|last| *last < most) {
+                fit.push(most);
+            }
         }
         ensure!(!fit.is_empty(), "the limit of open files is too low");
         Ok(fit)
