@@ -7,6 +7,10 @@ use crate::rows;
 use crate::sql::bytes_or_least;
 use crate::storage::SqliteStorage;
 
+pub(crate) const LIST: &str = "\
+    SELECT blocked_id FROM blocks WHERE blocker_id = ?1 AND blocked_id > ?2 \
+    ORDER BY blocked_id LIMIT +?3";
+
 #[async_trait]
 impl BlockRepository for SqliteStorage {
     async fn block(&self, by: UserId, whom: UserId, now: Timestamp) -> Result<()> {
@@ -41,16 +45,13 @@ impl BlockRepository for SqliteStorage {
         after: Option<UserId>,
         limit: Limit,
     ) -> Result<Page<UserId, UserId>> {
-        let rows = sqlx::query(
-            "SELECT blocked_id FROM blocks WHERE blocker_id = ?1 AND blocked_id > ?2 \
-             ORDER BY blocked_id LIMIT +?3",
-        )
-        .bind(by.as_uuid())
-        .bind(bytes_or_least(after))
-        .bind(limit.and_one())
-        .fetch_all(&self.readers)
-        .await
-        .in_domain()?;
+        let rows = sqlx::query(LIST)
+            .bind(by.as_uuid())
+            .bind(bytes_or_least(after))
+            .bind(limit.and_one())
+            .fetch_all(&self.readers)
+            .await
+            .in_domain()?;
         let ids: Vec<UserId> = rows::user_ids(&rows)?;
         Ok(Page::cut(ids, limit, |id| *id))
     }

@@ -5,10 +5,12 @@
 use connexus_domain::ports::Storage as _;
 use sqlx::{AssertSqlSafe, Row as _};
 
-use crate::{SqliteOptions, SqliteStorage, attachment, conversation, message, receipt, user};
+use crate::{
+    SqliteOptions, SqliteStorage, attachment, block, conversation, message, receipt, session, user,
+};
 
 /// A query, and whether it may sort: only what is bounded by one user, one page or one message.
-const QUERIES: [(&str, &str, bool); 38] = [
+const QUERIES: [(&str, &str, bool); 40] = [
     ("append: conversations", message::CONVERSATIONS, false),
     ("append: members", message::MEMBERS, false),
     ("append: known keys", message::KNOWN, false),
@@ -59,11 +61,9 @@ const QUERIES: [(&str, &str, bool); 38] = [
     ("media", attachment::MEDIA, false),
     ("media of a kind", attachment::MEDIA_KIND, false),
     ("media: statistics", attachment::STATS, false),
-    (
-        "purge: ended sessions",
-        "SELECT id FROM sessions WHERE ended_at < ?1 ORDER BY ended_at LIMIT +?2",
-        false,
-    ),
+    ("purge: messages", message::PURGED, false),
+    ("purge: ended sessions", session::PURGE, false),
+    ("blocks", block::LIST, false),
 ];
 
 #[tokio::test]

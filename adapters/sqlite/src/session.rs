@@ -9,6 +9,11 @@ use crate::rows::{self, SESSION_WIDTH, session_columns};
 use crate::sql::{bytes_or_least, json_ids};
 use crate::storage::{SqliteStorage, Tx};
 
+/// Their tokens go with them.
+pub(crate) const PURGE: &str = "\
+    DELETE FROM sessions WHERE id IN (\
+      SELECT id FROM sessions WHERE ended_at < ?1 ORDER BY ended_at LIMIT +?2)";
+
 #[async_trait]
 impl SessionRepository for SqliteStorage {
     async fn open(&self, new: &NewSession) -> Result<()> {
@@ -135,16 +140,12 @@ impl SessionRepository for SqliteStorage {
 
     async fn purge_ended(&self, before: Timestamp, limit: Limit) -> Result<u64> {
         let mut tx = self.write().await?;
-        // their tokens go with them
-        let done = sqlx::query(
-            "DELETE FROM sessions WHERE id IN \
-             (SELECT id FROM sessions WHERE ended_at < ?1 ORDER BY ended_at LIMIT +?2)",
-        )
-        .bind(before.as_millis())
-        .bind(limit.and_one() - 1)
-        .execute(&mut *tx)
-        .await
-        .in_domain()?;
+        let done = sqlx::query(PURGE)
+            .bind(before.as_millis())
+            .bind(limit.and_one() - 1)
+            .execute(&mut *tx)
+            .await
+            .in_domain()?;
         tx.commit().await.in_domain()?;
         Ok(done.rows_affected())
     }

@@ -11,6 +11,13 @@ use connexus_domain::{
     MessageId, Result, Timestamp, UserId,
 };
 
+/// The next messages of a deleted conversation to be taken out.
+pub(crate) const PURGED: &str = concat!(
+    "SELECT ",
+    message_columns!(),
+    " FROM messages m WHERE m.conversation_id = ?1 ORDER BY m.seq LIMIT +?2"
+);
+
 /// A message that somebody wants to change, in the transaction that may.
 struct Target {
     tx: Tx,
@@ -257,16 +264,12 @@ async fn save_reactions(target: &mut Target, rev: i64) -> Result<()> {
 
 /// Takes up to `limit` messages of a deleted conversation out; answers how many.
 pub(crate) async fn purge(tx: &mut Tx, id: ConversationId, limit: i64) -> Result<i64> {
-    let rows = sqlx::query(concat!(
-        "SELECT ",
-        message_columns!(),
-        " FROM messages m WHERE m.conversation_id = ?1 ORDER BY m.seq LIMIT +?2"
-    ))
-    .bind(id.as_uuid())
-    .bind(limit)
-    .fetch_all(&mut **tx)
-    .await
-    .in_domain()?;
+    let rows = sqlx::query(PURGED)
+        .bind(id.as_uuid())
+        .bind(limit)
+        .fetch_all(&mut **tx)
+        .await
+        .in_domain()?;
     let messages = rows.iter().map(rows::message).collect::<Result<Vec<_>>>()?;
     let files: Vec<AttachmentId> = messages
         .iter()

@@ -17,6 +17,8 @@ use connexus_domain::{
 pub(crate) use append::{
     CONVERSATIONS, KNOWN, MEMBERS, MOVE_CONVERSATIONS, MOVE_READERS, MOVE_ROOTS, REFERRED,
 };
+#[cfg(test)]
+pub(crate) use change::PURGED;
 pub(crate) use change::purge;
 #[cfg(test)]
 pub(crate) use history::{
