@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use uuid::Uuid;
 
+use crate::time::Timestamp;
+
 /// A text that is not an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a UUID")]
@@ -66,6 +68,14 @@ typed_id!(
     /// Names a [`Message`](crate::Message).
     MessageId
 );
+impl MessageId {
+    /// The lowest id of a message that was made at this time or later.
+    pub fn first_at(time: Timestamp) -> Self {
+        const LATEST: i64 = (1 << 48) - 1;
+        let millis = time.as_millis().clamp(0, LATEST).cast_unsigned();
+        Self(Uuid::from_u128(u128::from(millis) << 80))
+    }
+}
 typed_id!(
     /// Names an uploaded file.
     AttachmentId

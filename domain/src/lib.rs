@@ -13,6 +13,7 @@ pub mod message;
 pub mod page;
 pub mod ports;
 pub mod receipt;
+pub mod search;
 pub mod session;
 pub mod sync;
 pub mod terms;

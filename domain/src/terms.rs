@@ -37,6 +37,19 @@ pub struct TermQuery {
     pub prefix: String,
 }
 
+impl TermQuery {
+    /// Whether a text has all that is looked for.
+    pub fn matches(&self, text: &str) -> bool {
+        let terms = terms(text);
+        let place = |term: &str| terms.binary_search_by(|known| known.as_str().cmp(term));
+        let starts = place(&self.prefix).unwrap_or_else(|place| place);
+        terms
+            .get(starts)
+            .is_some_and(|term| term.starts_with(&self.prefix))
+            && self.all.iter().all(|term| place(term).is_ok())
+    }
+}
+
 /// The terms of a query; `None` when there is nothing to look for in it.
 pub fn query(text: &str) -> Option<TermQuery> {
     let folded = fold(text);
@@ -155,6 +168,17 @@ mod tests {
             })
         );
         assert_eq!(query("  "), None);
+    }
+
+    #[test]
+    fn a_text_matches_with_all_terms_and_a_prefix() {
+        let query = query("Good mor").unwrap();
+        for text in ["good morning", "MORE goods, good!", "mor good"] {
+            assert!(query.matches(text), "{text}");
+        }
+        for text in ["goods morning", "good", "morning", "good amor", ""] {
+            assert!(!query.matches(text), "{text}");
+        }
     }
 
     #[test]

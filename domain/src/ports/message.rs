@@ -144,6 +144,15 @@ pub trait MessageRepository: Send + Sync {
     /// Messages in the thread of `root` with a seq above `after`, oldest first, tombstones included.
     async fn thread(&self, root: MessageId, after: Seq, limit: Limit) -> Result<Vec<Message>>;
 
-    /// Live messages that have all the terms, the highest id first.
+    /// Live messages that have all the terms, the highest id first. MUST find a message as soon as it is
+    /// stored, whether it is [indexed](Self::index) or not, and by its words as they are.
     async fn search(&self, search: &MessageSearch) -> Result<Page<Message, MessageId>>;
+
+    /// One step of bringing the [index of search](crate::search) up to date: takes in messages that are older
+    /// than `before`, and takes out the words of messages that were edited or deleted; up to `limit` of each.
+    /// Answers how many there were; nothing when another process is at it.
+    ///
+    /// MUST leave every search as it is, wherever the process dies, and whoever stores, edits or deletes
+    /// meanwhile.
+    async fn index(&self, before: Timestamp, limit: Limit) -> Result<u64>;
 }

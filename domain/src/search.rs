@@ -1,0 +1,222 @@
+//! Searching messages: what a backend keeps for it, and how matches are found in what it keeps.
+//!
+//! To index each message when it is stored would cost more than to store it. So neighbouring messages of a
+//! conversation are indexed together, some time after they were stored, as a *segment*, which has every term
+//! that one of them has. What is not indexed yet, a conversation's *tail*, is read by the search itself. An
+//! index of segments says where to look; whether a message matches is decided by its words as they are.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use crate::id::{ConversationId, MessageId};
+use crate::page::Limit;
+use crate::sync::Seq;
+use crate::terms::{TermQuery, terms};
+
+/// Most messages of a segment.
+pub const SEGMENT_MESSAGES: usize = 64;
+/// A segment with this many terms takes no further message.
+pub const SEGMENT_TERMS: usize = 1_000;
+
+/// A stored message, as far as the index is concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Indexable {
+    /// Where it is.
+    pub conversation_id: ConversationId,
+    /// Its number there.
+    pub seq: Seq,
+    /// Its id.
+    pub id: MessageId,
+    /// Its words; none of a tombstone.
+    pub body: Option<String>,
+}
+
+/// Neighbouring messages of a conversation, and their terms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    /// Where they are.
+    pub conversation_id: ConversationId,
+    /// The lowest number among them.
+    pub first_seq: Seq,
+    /// The highest number among them.
+    pub last_seq: Seq,
+    /// The lowest id among them.
+    pub oldest: MessageId,
+    /// The highest id among them.
+    pub newest: MessageId,
+    /// What at least one of them has; never none.
+    pub terms: BTreeSet<String>,
+}
+
+impl Segment {
+    fn of(message: &Indexable, terms: BTreeSet<String>) -> Self {
+        Self {
+            conversation_id: message.conversation_id,
+            first_seq: message.seq,
+            last_seq: message.seq,
+            oldest: message.id,
+            newest: message.id,
+            terms,
+        }
+    }
+
+    /// Whether one more message behind its last fits in.
+    fn takes(&self, message: &Indexable) -> bool {
+        let length = usize::try_from(message.seq - self.first_seq);
+        self.conversation_id == message.conversation_id
+            && length.is_ok_and(|length| length < SEGMENT_MESSAGES)
+            && self.terms.len() < SEGMENT_TERMS
+    }
+
+    fn take(&mut self, message: &Indexable, terms: BTreeSet<String>) {
+        self.last_seq = message.seq;
+        self.oldest = self.oldest.min(message.id);
+        self.newest = self.newest.max(message.id);
+        self.terms.extend(terms);
+    }
+}
+
+/// Cuts messages, sorted by conversation and seq, into segments. Messages without words are in none, unless
+/// others are around them.
+pub fn segments<'m>(messages: impl IntoIterator<Item = &'m Indexable>) -> Vec<Segment> {
+    let mut segments: Vec<Segment> = Vec::new();
+    for message in messages {
+        let terms = message.body.as_deref().map(terms).unwrap_or_default();
+        if terms.is_empty() {
+            continue;
+        }
+        let terms = BTreeSet::from_iter(terms);
+        match segments.last_mut().filter(|last| last.takes(message)) {
+            Some(last) => last.take(message, terms),
+            None => segments.push(Segment::of(message, terms)),
+        }
+    }
+    segments
+}
+
+/// Where a segment is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Its conversation.
+    pub conversation_id: ConversationId,
+    /// The lowest number among its messages.
+    pub first_seq: Seq,
+    /// The highest number among its messages.
+    pub last_seq: Seq,
+    /// The highest id among its messages.
+    pub newest: MessageId,
+}
+
+/// A message that may match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its id.
+    pub id: MessageId,
+    /// Its words.
+    pub body: String,
+}
+
+/// What a backend has for one search, as of one moment. All of it is of the searcher's scope: conversations
+/// and sender; and live.
+pub trait SearchSource: Send {
+    /// Why it cannot be read.
+    type Error: Send;
+
+    /// Messages that are not indexed, with ids below `before`, the highest id first.
+    fn tail(
+        &mut self,
+        before: Option<MessageId>,
+        limit: i64,
+    ) -> impl Future<Output = Result<Vec<Candidate>, Self::Error>> + Send;
+
+    /// Segments that have all the terms, in the order of `newest`, then `first_seq`, both the highest first;
+    /// behind `after`.
+    fn segments(
+        &mut self,
+        after: Option<Span>,
+        limit: i64,
+    ) -> impl Future<Output = Result<Vec<Span>, Self::Error>> + Send;
+
+    /// Messages of these segments, with ids below `before`, in any order.
+    fn candidates(
+        &mut self,
+        spans: &[Span],
+        before: Option<MessageId>,
+    ) -> impl Future<Output = Result<Vec<Candidate>, Self::Error>> + Send;
+}
+
+/// How many messages of tails are read at once.
+const TAIL_STEP: i64 = 500;
+/// How many segments are looked up at once, and of how many of these messages are read at once.
+const SPANS_STEP: i64 = 128;
+const SPANS_AT_ONCE: usize = 8;
+
+/// The highest ids of what matches, the highest first: as many as `limit`, and one more if there is.
+pub async fn find<S: SearchSource>(
+    source: &mut S,
+    query: &TermQuery,
+    before: Option<MessageId>,
+    limit: Limit,
+) -> Result<Vec<MessageId>, S::Error> {
+    let mut found = Found {
+        query,
+        wanted: limit.rows() + 1,
+        ids: BTreeSet::new(),
+    };
+    let mut below = before;
+    loop {
+        let tail = source.tail(below, TAIL_STEP).await?;
+        let last = tail.last().map(|candidate| candidate.id);
+        let more = tail.len() as i64 >= TAIL_STEP;
+        found.take(tail);
+        match last {
+            Some(last) if more && !found.is_complete_down_to(last) => below = Some(last),
+            _ => break,
+        }
+    }
+    let mut after = None;
+    loop {
+        let spans = source.segments(after, SPANS_STEP).await?;
+        for some in spans.chunks(SPANS_AT_ONCE) {
+            if found.is_complete_down_to(some[0].newest) {
+                return Ok(found.page());
+            }
+            found.take(source.candidates(some, before).await?);
+        }
+        match spans.last() {
+            Some(last) if spans.len() as i64 >= SPANS_STEP => after = Some(*last),
+            _ => return Ok(found.page()),
+        }
+    }
+}
+
+struct Found<'q> {
+    query: &'q TermQuery,
+    wanted: usize,
+    ids: BTreeSet<Reverse<MessageId>>,
+}
+
+impl Found<'_> {
+    fn take(&mut self, candidates: Vec<Candidate>) {
+        let matching = candidates
+            .into_iter()
+            .filter(|candidate| self.query.matches(&candidate.body));
+        self.ids
+            .extend(matching.map(|candidate| Reverse(candidate.id)));
+        while self.ids.len() > self.wanted {
+            self.ids.pop_last();
+        }
+    }
+
+    /// Whether nothing with this id, or a lower one, would be of any use.
+    fn is_complete_down_to(&self, id: MessageId) -> bool {
+        self.ids.len() == self.wanted && self.ids.last().is_some_and(|Reverse(last)| *last >= id)
+    }
+
+    fn page(self) -> Vec<MessageId> {
+        self.ids.into_iter().map(|Reverse(id)| id).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;
