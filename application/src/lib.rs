@@ -8,6 +8,7 @@ mod client_address;
 mod context;
 mod gather;
 mod housekeeping;
+mod indexing;
 mod lanes;
 mod metered;
 mod missed;
@@ -145,6 +146,7 @@ impl Connexus {
         tasks.spawn(typing::run(Arc::clone(&context), stop.clone()));
         tasks.spawn(presence::run(Arc::clone(&context), stop.clone()));
         tasks.spawn(housekeeping::run(Arc::clone(&context), stop.clone()));
+        tasks.spawn(indexing::run(Arc::clone(&context), stop.clone()));
         tasks.spawn(files::run(Arc::clone(&context), stop.clone()));
         let share = || Arc::clone(&context);
         Arc::new(Self {

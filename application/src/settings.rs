@@ -17,8 +17,25 @@ pub struct Settings {
     pub presence: PresenceSettings,
     /// Catching up.
     pub sync: SyncSettings,
+    /// Searching messages.
+    pub search: SearchSettings,
     /// Files.
     pub files: FileSettings,
+}
+
+/// Searching messages.
+#[derive(Debug, Clone)]
+pub struct SearchSettings {
+    /// How old a message is before the index takes it in; until then a search reads it.
+    pub index_after: Duration,
+}
+
+impl Default for SearchSettings {
+    fn default() -> Self {
+        Self {
+            index_after: Duration::from_secs(10),
+        }
+    }
 }
 
 /// Files.

@@ -7,6 +7,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
+use std::iter;
 
 use crate::id::{ConversationId, MessageId};
 use crate::page::Limit;
@@ -17,6 +18,9 @@ use crate::terms::{TermQuery, terms};
 pub const SEGMENT_MESSAGES: usize = 64;
 /// A segment with this many terms takes no further message.
 pub const SEGMENT_TERMS: usize = 1_000;
+
+/// Most amendments that a step of indexing takes up: for each a whole segment may have to be read again.
+pub const AMENDMENTS_AT_ONCE: i64 = 256;
 
 /// A stored message, as far as the index is concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,9 +67,7 @@ impl Segment {
     /// Whether one more message behind its last fits in.
     fn takes(&self, message: &Indexable) -> bool {
         let length = usize::try_from(message.seq - self.first_seq);
-        self.conversation_id == message.conversation_id
-            && length.is_ok_and(|length| length < SEGMENT_MESSAGES)
-            && self.terms.len() < SEGMENT_TERMS
+        length.is_ok_and(|length| length < SEGMENT_MESSAGES) && self.terms.len() < SEGMENT_TERMS
     }
 
     fn take(&mut self, message: &Indexable, terms: BTreeSet<String>) {
@@ -76,22 +78,30 @@ impl Segment {
     }
 }
 
-/// Cuts messages, sorted by conversation and seq, into segments. Messages without words are in none, unless
-/// others are around them.
+/// Cuts messages, sorted by conversation and seq, into segments, which end at holes. Messages without words are
+/// in none, unless others are around them.
 pub fn segments<'m>(messages: impl IntoIterator<Item = &'m Indexable>) -> Vec<Segment> {
-    let mut segments: Vec<Segment> = Vec::new();
+    let mut done = Vec::new();
+    let mut open: Option<Segment> = None;
+    let mut next = None;
     for message in messages {
+        let place = (message.conversation_id, message.seq);
+        if next != Some(place) {
+            done.extend(open.take());
+        }
+        next = Some((message.conversation_id, message.seq + 1));
         let terms = message.body.as_deref().map(terms).unwrap_or_default();
         if terms.is_empty() {
             continue;
         }
         let terms = BTreeSet::from_iter(terms);
-        match segments.last_mut().filter(|last| last.takes(message)) {
-            Some(last) => last.take(message, terms),
-            None => segments.push(Segment::of(message, terms)),
+        match &mut open {
+            Some(segment) if segment.takes(message) => segment.take(message, terms),
+            _ => done.extend(open.replace(Segment::of(message, terms))),
         }
     }
-    segments
+    done.extend(open);
+    done
 }
 
 /// Where a segment is.
@@ -129,8 +139,8 @@ pub trait SearchSource: Send {
         limit: i64,
     ) -> impl Future<Output = Result<Vec<Candidate>, Self::Error>> + Send;
 
-    /// Segments that have all the terms, in the order of `newest`, then `first_seq`, both the highest first;
-    /// behind `after`.
+    /// Segments that have all the terms, in the order of `newest`, `first_seq` and `last_seq`, the highest first;
+    /// behind `after`. (An amendment may share the first two with the segment of its message.)
     fn segments(
         &mut self,
         after: Option<Span>,
@@ -145,10 +155,12 @@ pub trait SearchSource: Send {
     ) -> impl Future<Output = Result<Vec<Candidate>, Self::Error>> + Send;
 }
 
-/// How many messages of tails are read at once.
-const TAIL_STEP: i64 = 500;
-/// How many segments are looked up at once, and of how many of these messages are read at once.
-const SPANS_STEP: i64 = 128;
+/// How many messages of tails, and how many segments, are looked up first. To find the next few may cost as much
+/// as to find many, since all that is left is sorted for it: so each time more are asked for.
+const STEP: u16 = 256;
+const STEP_GROWTH: u16 = 8;
+const STEP_MAX: u16 = 16_384;
+/// Of how many segments messages are read at once.
 const SPANS_AT_ONCE: usize = 8;
 
 /// The highest ids of what matches, the highest first: as many as `limit`, and one more if there is.
@@ -164,10 +176,10 @@ pub async fn find<S: SearchSource>(
         ids: BTreeSet::new(),
     };
     let mut below = before;
-    loop {
-        let tail = source.tail(below, TAIL_STEP).await?;
+    for step in steps() {
+        let tail = source.tail(below, i64::from(step)).await?;
         let last = tail.last().map(|candidate| candidate.id);
-        let more = tail.len() as i64 >= TAIL_STEP;
+        let more = tail.len() >= usize::from(step);
         found.take(tail);
         match last {
             Some(last) if more && !found.is_complete_down_to(last) => below = Some(last),
@@ -175,8 +187,8 @@ pub async fn find<S: SearchSource>(
         }
     }
     let mut after = None;
-    loop {
-        let spans = source.segments(after, SPANS_STEP).await?;
+    for step in steps() {
+        let spans = source.segments(after, i64::from(step)).await?;
         for some in spans.chunks(SPANS_AT_ONCE) {
             if found.is_complete_down_to(some[0].newest) {
                 return Ok(found.page());
@@ -184,10 +196,17 @@ pub async fn find<S: SearchSource>(
             found.take(source.candidates(some, before).await?);
         }
         match spans.last() {
-            Some(last) if spans.len() as i64 >= SPANS_STEP => after = Some(*last),
-            _ => return Ok(found.page()),
+            Some(last) if spans.len() >= usize::from(step) => after = Some(*last),
+            _ => break,
         }
     }
+    Ok(found.page())
+}
+
+fn steps() -> impl Iterator<Item = u16> {
+    iter::successors(Some(STEP), |step| {
+        Some(step.saturating_mul(STEP_GROWTH).min(STEP_MAX))
+    })
 }
 
 struct Found<'q> {

@@ -8,10 +8,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 mod entities;
+mod search;
 
 pub(crate) use entities::{
     attachment_id, conversation_id, fingerprint, hash, message_id, session_id, token, user_id,
 };
+pub(crate) use search::{HeadDoc, SegmentDoc, SegmentKey, SpanPart, StateDoc};
 
 /// A kind of document and its collection.
 pub(crate) trait Record: Serialize + DeserializeOwned + Send + Sync + Unpin {
@@ -36,6 +38,9 @@ records! {
     ReactionDoc in "reactions",
     AttachmentDoc in "attachments",
     LeaseDoc in "leases",
+    SegmentDoc in "search_segments",
+    HeadDoc in "search_heads",
+    StateDoc in "search_state",
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -178,9 +183,6 @@ pub(crate) struct MessageDoc {
     /// Only with a `client_key`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<Binary>,
-    /// What a live message is found by.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub terms: Vec<String>,
     pub created_at: DateTime,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edited_at: Option<DateTime>,
@@ -329,7 +331,6 @@ const FIELDS: &[&str] = &[
     "reactions",
     "client_key",
     "fingerprint",
-    "terms",
     "edited_at",
     "reacted_at",
     "uploader_id",
@@ -339,6 +340,12 @@ const FIELDS: &[&str] = &[
     "file",
     "holder",
     "ends",
+    "oldest",
+    "newest",
+    "terms",
+    "indexed_seq",
+    "indexed_until",
+    "turn",
 ];
 
 /// A document as it was stored, or an error that names the field that is not as it must be.

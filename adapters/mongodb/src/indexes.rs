@@ -9,6 +9,11 @@ use mongodb::options::IndexOptions;
 pub(crate) const HEALTH: &str = "health";
 
 pub(crate) const MEMBERS_PRESENT: &str = "members_present";
+pub(crate) const MESSAGES_SEQ: &str = "messages_conversation_seq_key";
+pub(crate) const SEGMENTS_TERMS: &str = "search_segments_terms";
+
+/// Indexes that older versions had, and their collections.
+pub(crate) const FORMER: [(&str, &str); 1] = [("messages", "messages_terms")];
 
 /// A collection, the rule for its documents, and its indexes but that of `_id`.
 pub(crate) struct Shape {
@@ -17,7 +22,7 @@ pub(crate) struct Shape {
     pub indexes: Vec<IndexModel>,
 }
 
-pub(crate) fn shapes() -> [Shape; 11] {
+pub(crate) fn shapes() -> [Shape; 14] {
     [
         users(),
         blocks(),
@@ -29,6 +34,9 @@ pub(crate) fn shapes() -> [Shape; 11] {
         reactions(),
         attachments(),
         leases(),
+        search_segments(),
+        search_heads(),
+        search_state(),
         health(),
     ]
 }
@@ -288,16 +296,14 @@ fn messages() -> Shape {
                 ("reactions", "array"),
                 ("client_key", "object"),
                 ("fingerprint", "binData"),
+                // of an older version: nobody reads it
                 ("terms", "array"),
                 ("edited_at", "date"),
                 ("deleted_at", "date"),
             ],
         ),
         indexes: vec![
-            unique(
-                "messages_conversation_seq_key",
-                doc! { "conversation_id": 1, "seq": 1 },
-            ),
+            unique(MESSAGES_SEQ, doc! { "conversation_id": 1, "seq": 1 }),
             only(
                 unique("messages_client_id_key", doc! { "client_key": 1 }),
                 doc! { "client_key": { "$exists": true } },
@@ -309,13 +315,6 @@ fn messages() -> Shape {
             only(
                 index("messages_thread", doc! { "thread_id": 1, "seq": 1 }),
                 doc! { "thread_id": { "$exists": true } },
-            ),
-            only(
-                index(
-                    "messages_terms",
-                    doc! { "conversation_id": 1, "terms": 1, "_id": -1 },
-                ),
-                doc! { "terms": { "$exists": true } },
             ),
         ],
     }
@@ -397,6 +396,51 @@ fn leases() -> Shape {
         validator: schema(
             &[("_id", "string"), ("holder", "string"), ("ends", "date")],
             &[],
+        ),
+        indexes: Vec::new(),
+    }
+}
+
+fn search_segments() -> Shape {
+    Shape {
+        name: "search_segments",
+        validator: with_key(
+            schema(
+                &[("last_seq", "long"), ("oldest", ID), ("newest", ID)],
+                &[("terms", "array")],
+            ),
+            &[("c", ID), ("s", "long"), ("r", "long")],
+        ),
+        indexes: vec![
+            only(
+                index(
+                    SEGMENTS_TERMS,
+                    doc! { "_id.c": 1, "terms": 1, "newest": -1, "_id.s": -1, "_id.r": 1 },
+                ),
+                doc! { "terms": { "$exists": true } },
+            ),
+            only(
+                index("search_segments_amendments", doc! { "_id.r": 1 }),
+                doc! { "_id.r": { "$gt": 0_i64 } },
+            ),
+        ],
+    }
+}
+
+fn search_heads() -> Shape {
+    Shape {
+        name: "search_heads",
+        validator: schema(&[("_id", ID), ("indexed_seq", "long")], &[]),
+        indexes: Vec::new(),
+    }
+}
+
+fn search_state() -> Shape {
+    Shape {
+        name: "search_state",
+        validator: schema(
+            &[("_id", "string"), ("turn", "long")],
+            &[("indexed_until", ID)],
         ),
         indexes: Vec::new(),
     }

@@ -11,11 +11,12 @@ use mongodb::options::{ReadConcern, ValidationAction, ValidationLevel};
 use mongodb::{Collection, Database};
 use tokio::time::Instant;
 
+use crate::documents::{Record as _, StateDoc};
 use crate::error::{InDomain as _, Late, OpenError};
-use crate::indexes::{Shape, shapes};
+use crate::indexes::{FORMER, Shape, shapes};
 
 /// Of the schema that this program knows. A change of `indexes.rs` that needs a migration takes the next.
-const VERSION: i32 = 2;
+const VERSION: i32 = 3;
 /// Where the version and the lock are.
 const COLLECTION: &str = "schema";
 /// In seconds: a lock that is older was left by a process that died.
@@ -42,6 +43,19 @@ async fn run(database: &Database) -> Result<()> {
     for shape in shapes() {
         build(database, shape).await.in_domain()?;
     }
+    for (collection, index) in FORMER {
+        drop_index(database, collection, index).await.in_domain()?;
+    }
+    // what is stored is not indexed here: that may take long, and whoever searches reads it until it is
+    database
+        .collection::<Document>(StateDoc::COLLECTION)
+        .update_one(
+            doc! { "_id": StateDoc::ID },
+            doc! { "$setOnInsert": { "turn": 0_i64 } },
+        )
+        .upsert(true)
+        .await
+        .in_domain()?;
     database
         .collection::<Document>(COLLECTION)
         .update_one(
@@ -100,6 +114,15 @@ async fn build(database: &Database, shape: Shape) -> Result<(), Driver> {
     Ok(())
 }
 
+async fn drop_index(database: &Database, collection: &str, index: &str) -> Result<(), Driver> {
+    let collection = database.collection::<Document>(collection);
+    match collection.drop_index(index).await {
+        Err(error) if code(&error) == Some(INDEX_NOT_FOUND) => Ok(()),
+        dropped => dropped,
+    }
+}
+
+const INDEX_NOT_FOUND: i32 = 27;
 const NAMESPACE_EXISTS: i32 = 48;
 const DUPLICATE_KEY: i32 = 11_000;
 

@@ -10,18 +10,23 @@ use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 use connexus_contract::World;
 use connexus_domain::attachment::AvatarOwner;
-use connexus_domain::ports::{HistoryRange, MessageSearch, Storage as _};
+use connexus_domain::ports::{HistoryRange, MessageRepository as _, MessageSearch, Storage as _};
+use connexus_domain::search::Span;
 use connexus_domain::{
     ActivityCursor, AttachmentId, ConversationId, Emoji, Limit, MediaKind, MessageId, Role,
     SessionId, Slug, Timestamp, UserId, terms,
 };
 use uuid::Uuid;
 
-use crate::documents::{ClientKey, Id as _, MemberDoc, Record as _, UserDoc};
+use crate::documents::{
+    ClientKey, Id as _, MemberDoc, Record as _, SegmentDoc, SegmentKey, UserDoc,
+};
 use crate::query::Query;
 use crate::{MongoOptions, MongoStorage, attachment, block, conversation, message, session, user};
 
 const LIMIT: Limit = Limit::of(20);
+/// Later than every message.
+const EVER: Timestamp = Timestamp::from_millis(i64::MAX);
 
 #[allow(clippy::too_many_lines, reason = "it is a table")]
 /// A query, and whether it may sort: only what is bounded by one user, one page or one message.
@@ -54,6 +59,19 @@ fn queries() -> Vec<(&'static str, Query, bool)> {
     let login = |key| Query::of::<UserDoc>(user::by_login(key));
     let picture = Query::of::<crate::documents::AttachmentDoc>;
     let conversation = Query::of::<crate::documents::ConversationDoc>;
+    let segments = Query::of::<SegmentDoc>;
+    let other = ConversationId::from_uuid(Uuid::from_u128(5));
+    let some = [id, other];
+    let span = Span {
+        conversation_id: id,
+        first_seq: 1,
+        last_seq: 9,
+        newest: message,
+    };
+    let sent = MessageSearch {
+        sender_id: Some(user),
+        ..search("a", None)
+    };
     vec![
         ("login by name", login("ann"), false),
         ("login by address", login("a@b.c"), false),
@@ -135,12 +153,54 @@ fn queries() -> Vec<(&'static str, Query, bool)> {
         ),
         (
             "search: a prefix",
-            message::matching(&[id], &search("a", None)),
+            message::matching(&some, &search("a", None), None, 128),
             true,
         ),
         (
             "search: words",
-            message::matching(&[id], &search("a b c", Some(message))),
+            message::matching(&some, &search("a b c", Some(message)), None, 128),
+            false,
+        ),
+        (
+            "search: more",
+            message::matching(&some, &search("a b c", None), Some(span), 128),
+            false,
+        ),
+        ("search: heads", message::heads(&some), false),
+        (
+            "search: tail",
+            message::tail(&[(id, 1), (other, 2)], &sent, Some(message), 500),
+            true,
+        ),
+        (
+            "search: candidates",
+            message::candidates(&[span, span], &sent, Some(message)),
+            false,
+        ),
+        ("index: first", message::arrived(None, now, 500), false),
+        (
+            "index: next",
+            message::arrived(Some(message), now, 500),
+            false,
+        ),
+        (
+            "index: ranges",
+            message::within(&[(id, 1, 64), (other, 9, 9)]),
+            false,
+        ),
+        (
+            "amendments",
+            segments(SegmentKey::amendments(id.bson(), 1)),
+            false,
+        ),
+        (
+            "segments of a part",
+            segments(SegmentKey::up_to(id.bson(), 9)),
+            false,
+        ),
+        (
+            "segments of all",
+            segments(SegmentKey::of(id.bson())),
             false,
         ),
         (
@@ -212,6 +272,7 @@ async fn no_query_reads_a_whole_collection() {
     let [a, b] = world.people().await;
     let group = world.group(a, &[b]).await;
     world.say(group, a, "some words").await;
+    storage.index(EVER, LIMIT).await.unwrap();
     let mut wrong = Vec::new();
     for (name, query, may_sort) in queries() {
         let explain = doc! { "explain": query.command(), "verbosity": "queryPlanner" };
@@ -248,18 +309,59 @@ async fn counting_the_unread_reads_no_more_than_it_counts() {
     };
     let plan = storage.database.run_command(explain).await.unwrap();
     storage.database.drop().await.unwrap();
-    let lookup: &Document = plan
-        .get_array("stages")
-        .unwrap()
-        .iter()
-        .filter_map(Bson::as_document)
-        .find(|stage| stage.contains_key("$lookup"))
-        .unwrap();
-    let number = |name: &str| match lookup.get(name) {
-        Some(Bson::Int64(n)) => *n,
-        Some(Bson::Int32(n)) => (*n).into(),
-        other => panic!("{name} is {other:?}"),
+    assert_eq!(looked_up(&plan), [5], "{plan}");
+}
+
+#[tokio::test]
+async fn amendments_are_read_with_no_more_than_what_they_are_about() {
+    let storage = fresh().await;
+    let world = World::over(storage.clone(), 0);
+    let [a, b] = world.people().await;
+    let mut said = Vec::new();
+    for other in [&[b][..], &[]] {
+        let id = world.group(a, other).await;
+        for _ in 0..2 {
+            for _ in 0..5 {
+                said.push(world.say(id, a, "words").await.id);
+            }
+            storage.index(EVER, LIMIT).await.unwrap();
+        }
+    }
+    for id in [said[5], said[6], said[15]] {
+        storage.delete(id, a, world.now()).await.unwrap();
+    }
+    let explain = doc! {
+        "explain": {
+            "aggregate": SegmentDoc::COLLECTION,
+            "pipeline": message::amended(500),
+            "cursor": {},
+        },
+        "verbosity": "executionStats",
     };
-    assert_eq!(number("collectionScans"), 0, "{lookup}");
-    assert_eq!(number("totalDocsExamined"), 5, "{lookup}");
+    let plan = storage.database.run_command(explain).await.unwrap();
+    storage.database.drop().await.unwrap();
+    let mut found = Vec::new();
+    stages(&Bson::Document(plan.clone()), &mut found);
+    assert!(!found.contains(&"COLLSCAN".to_owned()), "{found:?}");
+    // their segments, and on the way there one amendment; and their heads
+    assert_eq!(looked_up(&plan), [4, 3], "{plan}");
+}
+
+/// How many documents each `$lookup` of an explained pipeline has read, by indexes.
+fn looked_up(plan: &Document) -> Vec<i64> {
+    let stages = plan.get_array("stages").unwrap().iter();
+    let lookups = stages
+        .filter_map(Bson::as_document)
+        .filter(|stage| stage.contains_key("$lookup"));
+    lookups
+        .map(|lookup| {
+            let number = |name: &str| match lookup.get(name) {
+                Some(Bson::Int64(n)) => *n,
+                Some(Bson::Int32(n)) => (*n).into(),
+                other => panic!("{name} is {other:?}"),
+            };
+            assert_eq!(number("collectionScans"), 0, "{lookup}");
+            number("totalDocsExamined")
+        })
+        .collect()
 }

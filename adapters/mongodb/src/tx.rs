@@ -304,7 +304,8 @@ impl<'a> Tx<'a> {
         let collection = self.raw(query.collection);
         let mut find = collection.find(query.filter).batch_size(ONE_BATCH);
         if let Some(sort) = query.sort {
-            find = find.sort(sort);
+            // version 6 does so anyway, when it is more than 100 MiB
+            find = find.sort(sort).allow_disk_use(true);
         }
         if let Some(limit) = query.limit {
             find = find.limit(limit);

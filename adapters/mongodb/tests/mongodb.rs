@@ -98,7 +98,13 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
     let id = world.group(a, &[b]).await;
     let message = world.say(id, a, "words").await;
     let outside = place.outside().await;
-    for newer in ["attachments", "leases"] {
+    for newer in [
+        "attachments",
+        "leases",
+        "search_segments",
+        "search_heads",
+        "search_state",
+    ] {
         outside.collection::<Document>(newer).drop().await.unwrap();
     }
     outside

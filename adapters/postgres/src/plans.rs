@@ -14,7 +14,7 @@ use crate::testing::Database;
 use crate::{PostgresStorage, attachment, conversation, message, receipt, session, user};
 
 /// A query, and whether it may sort: only what is bounded by one user, one page, one batch or one message.
-const QUERIES: [(&str, &str, bool); 49] = [
+const QUERIES: [(&str, &str, bool); 58] = [
     ("append: at once", message::STORE_AT_ONCE, true),
     ("append: lock", message::LOCK, true),
     ("append: look up", message::LOOKUP, true),
@@ -27,7 +27,17 @@ const QUERIES: [(&str, &str, bool); 49] = [
     ("thread", message::THREAD, false),
     ("message", message::BY_ID, false),
     ("newest messages", message::NEWEST, false),
-    ("search", message::SEARCH, true),
+    ("search: tail", message::TAIL, true),
+    ("search: segments", message::SEGMENTS, true),
+    ("search: candidates", message::CANDIDATES, false),
+    ("index: state", message::LOCK_STATE, false),
+    ("index: amend", message::AMEND, false),
+    ("index: amendments", message::AMENDMENTS, false),
+    ("index: new", message::NEW, false),
+    ("index: heads", message::HEADS, false),
+    // all of a step is sorted
+    ("index: ranges", message::RANGES, true),
+    ("index: remove", message::REMOVE, false),
     ("lock of a message", message::LOCK_OF, false),
     ("purge: messages", message::PURGE, false),
     ("lock", conversation::LOCK, false),
@@ -90,7 +100,7 @@ const HOT: [&str; 10] = [
 type Indexes = HashMap<String, Vec<String>>;
 
 /// Enough rows that a wrong index costs more than the right one.
-const FILL: [&str; 12] = [
+const FILL: [&str; 14] = [
     // statistics that come by themselves, of tables that are half full, would make other plans
     "DO $do$ DECLARE name text; BEGIN \
        FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP \
@@ -111,9 +121,12 @@ const FILL: [&str; 12] = [
      JOIN (SELECT id, row_number() OVER () AS n FROM users) u ON u.n BETWEEN c.n AND c.n + 9",
     "INSERT INTO messages SELECT gen_random_uuid(), c.id, n, n + 20, c.created_by, 'text', 'words', \
        NULL, NULL, CASE WHEN n % 5 = 0 THEN gen_random_uuid() END, 0, (n % 10 = 0)::int, \
-       CASE WHEN n % 2 = 0 THEN 'k' || n END, NULL, 0, NULL, NULL, \
-       array_to_tsvector(ARRAY[right(c.id::text, 8) || 'a']) \
+       CASE WHEN n % 2 = 0 THEN 'k' || n END, NULL, 0, NULL, NULL \
      FROM conversations c, generate_series(1, 20) n",
+    "INSERT INTO search_segments SELECT conversation_id, seq, seq + 4, CASE WHEN seq > 15 THEN rev ELSE 0 END, \
+       id, id, array_to_tsvector(ARRAY[right(conversation_id::text, 8) || 'a']) \
+     FROM messages WHERE seq % 5 = 1",
+    "INSERT INTO search_heads SELECT id, 15 FROM conversations",
     "INSERT INTO reaction_groups SELECT id, e, 1, 1 FROM messages, unnest(ARRAY['👍', '🎉']) e \
      WHERE emoji_count > 0",
     "INSERT INTO reactions SELECT message_id, emoji, 1, gen_random_uuid(), 0 FROM reaction_groups",
@@ -208,7 +221,12 @@ fn find_faults(node: &Value, may_sort: bool, indexes: &Indexes, faults: &mut Vec
     let may_sort = may_sort || node["Parent Relationship"] == "SubPlan";
     let is_whole = matches!(kind, "Index Scan" | "Index Only Scan" | "Bitmap Index Scan")
         && !starts_at_the_front(node["Index Cond"].as_str(), &indexes[on])
-        && !["conversations_deleted", "attachments_condemned"].contains(&on);
+        && ![
+            "conversations_deleted",
+            "attachments_condemned",
+            "search_segments_amended",
+        ]
+        .contains(&on);
     if kind == "Seq Scan" || is_whole || (kind.contains("Sort") && !may_sort) {
         faults.push(format!("{kind} {on}"));
     }

@@ -232,6 +232,11 @@ fn migrator() -> Migrator {
             "shorter terms",
             include_str!("../migrations/0003_shorter_terms.sql"),
         ),
+        step(
+            4,
+            "search segments",
+            include_str!("../migrations/0004_search_segments.sql"),
+        ),
     ]);
     migrator.set_locking(false);
     migrator

@@ -105,6 +105,32 @@ pub(crate) fn after_prefix(prefix: &str) -> Option<String> {
     None
 }
 
+/// How many rows one statement takes. A few fixed numbers, so that the statements stay prepared.
+const SIZES: [usize; 5] = [256, 64, 16, 4, 1];
+
+/// One for each number of rows.
+pub(crate) type Statements = [String; SIZES.len()];
+
+/// Statements of a start and as many rows of values.
+pub(crate) fn statements(start: &str, row: &str) -> Statements {
+    SIZES.map(|rows| format!("{start}{}", vec![row; rows].join(",")))
+}
+
+/// Cuts a list into pieces of the sizes for which there are statements.
+pub(crate) fn chunks<'r, T>(
+    mut rest: &'r [T],
+    statements: &'static Statements,
+) -> Vec<(&'r [T], &'static str)> {
+    let mut chunks = Vec::new();
+    for (size, sql) in SIZES.into_iter().zip(statements) {
+        while let Some((chunk, later)) = rest.split_at_checked(size) {
+            chunks.push((chunk, sql.as_str()));
+            rest = later;
+        }
+    }
+    chunks
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -141,6 +141,11 @@ fn migrator() -> Migrator {
             "attachments",
             include_str!("../migrations/0002_attachments.sql"),
         ),
+        step(
+            3,
+            "search segments",
+            include_str!("../migrations/0003_search_segments.sql"),
+        ),
     ])
 }
 

@@ -7,8 +7,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use connexus_contract::World;
-use connexus_domain::ports::{HistoryRange, Storage};
-use connexus_domain::{Error, Limit};
+use connexus_contract::world::{ALL, body};
+use connexus_domain::ports::{HistoryRange, MessageSearch, Storage};
+use connexus_domain::terms::query;
+use connexus_domain::{ConversationId, Error, Limit, MessageId, Timestamp, UserId};
 use connexus_sqlite::{OpenError, SqliteOptions, SqliteStorage};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
@@ -120,6 +122,18 @@ async fn a_newer_schema_is_refused() {
     assert!(open_error(&error).to_string().contains("newer"));
 }
 
+/// Back to when each message was indexed as it was stored; all have the same words here.
+const TO_VERSION_2: &str = "
+    DROP TABLE segment_terms;
+    DROP TABLE search_segments;
+    DROP TABLE search_heads;
+    DROP TABLE search_state;
+    CREATE VIRTUAL TABLE message_terms USING fts5 (
+        tokens, content = '', contentless_delete = 1, detail = none, tokenize = 'ascii'
+    );
+    INSERT INTO message_terms (rowid, tokens) SELECT num, '0000000000000abc61' FROM messages;
+    DELETE FROM _sqlx_migrations WHERE version > 2";
+
 #[tokio::test]
 async fn a_database_of_the_first_version_is_brought_up_to_date() {
     let folder = tempfile::tempdir().unwrap();
@@ -129,6 +143,10 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
     let [a, b] = world.people().await;
     let id = world.group(a, &[b]).await;
     let message = world.say(id, a, "words").await;
+    sqlx::raw_sql(TO_VERSION_2)
+        .execute(&mut outside(&folder).await)
+        .await
+        .unwrap();
     sqlx::raw_sql(
         "DROP TABLE attachments; DROP TABLE leases; DELETE FROM _sqlx_migrations WHERE version > 1",
     )
@@ -139,6 +157,184 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
     let file = world.file(id, a).await;
     let newer = world.put(world.with_files(id, a, &[&file])).await;
     assert_eq!(world.transcript(id).await, [message, newer]);
+}
+
+#[tokio::test]
+async fn what_was_stored_before_there_were_segments_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = std::sync::Arc::new(open(&folder).await);
+    storage.migrate().await.unwrap();
+    let world = World::over(storage.clone(), 0);
+    let [a, b] = world.people().await;
+    let id = world.group(a, &[b]).await;
+    let mut expected = Vec::new();
+    for n in 0..70 {
+        expected.insert(0, world.say(id, a, &format!("words {n}")).await.id);
+    }
+    sqlx::raw_sql(TO_VERSION_2)
+        .execute(&mut outside(&folder).await)
+        .await
+        .unwrap();
+    storage.migrate().await.unwrap();
+    assert_eq!(found(&world, b, "words").await, expected);
+    assert_eq!(count(&folder, "search_segments").await, 0);
+    for (limit, left) in [(50, 20), (50, 0)] {
+        let step = storage.messages().index(EVER, Limit::of(limit)).await;
+        assert_eq!(step.unwrap(), u64::from(if left == 0 { 20 } else { limit }));
+        assert_eq!(found(&world, b, "words").await, expected);
+    }
+    assert_eq!(count(&folder, "search_segments").await, 2);
+    assert_eq!(found(&world, b, "words 69").await, expected[..1]);
+}
+
+#[tokio::test]
+async fn the_index_is_left_alone_by_those_who_send() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = std::sync::Arc::new(open(&folder).await);
+    storage.migrate().await.unwrap();
+    let world = World::over(storage.clone(), 0);
+    let [a, b] = world.people().await;
+    let id = world.group(a, &[b]).await;
+    world.say(id, a, "words").await;
+    for table in INDEX {
+        assert_eq!(count(&folder, table).await, 0, "{table}");
+    }
+    let mut state = outside(&folder).await;
+    let steps: i64 = sqlx::query_scalar("SELECT steps FROM search_state")
+        .fetch_one(&mut state)
+        .await
+        .unwrap();
+    assert_eq!(steps, 0);
+}
+
+#[tokio::test]
+async fn words_that_are_gone_are_not_in_the_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = std::sync::Arc::new(open(&folder).await);
+    storage.migrate().await.unwrap();
+    let world = World::over(storage.clone(), 0);
+    let [a, b] = world.people().await;
+    let id = world.group(a, &[b]).await;
+    let mut said = Vec::new();
+    for n in 0..5 {
+        said.push(world.say(id, a, &format!("secret{n} stays")).await.id);
+    }
+    let messages = storage.messages();
+    let index = async || messages.index(EVER, ALL).await.unwrap();
+    let edit = async |message, text: &str| {
+        let changed = messages.edit(message, a, &body(text), world.now()).await;
+        assert!(changed.unwrap().changed);
+    };
+    // before it is indexed, while it waits for it, and after
+    edit(said[0], "clean").await;
+    assert_eq!(index().await, 6);
+    for n in 0..5 {
+        assert_eq!(
+            with_term(&folder, id, &format!("secret{n}")).await,
+            u64::from(n > 0)
+        );
+    }
+    edit(said[1], "hidden").await;
+    edit(said[1], "clean").await;
+    edit(said[2], "?!").await;
+    messages.delete(said[3], a, world.now()).await.unwrap();
+    assert_eq!(count(&folder, "search_segments").await, 4);
+    assert_eq!(index().await, 3);
+    for gone in ["secret0", "secret1", "secret2", "secret3", "hidden"] {
+        assert_eq!(with_term(&folder, id, gone).await, 0, "{gone}");
+    }
+    for kept in ["secret4", "clean", "stays"] {
+        assert_eq!(with_term(&folder, id, kept).await, 1, "{kept}");
+    }
+    assert_eq!(count(&folder, "search_segments").await, 1);
+    // with its last words a segment goes
+    for message in said {
+        messages.delete(message, a, world.now()).await.unwrap();
+    }
+    assert_eq!(index().await, 4);
+    assert_eq!(index().await, 0);
+    for table in ["search_segments", "segment_terms_docsize"] {
+        assert_eq!(count(&folder, table).await, 0, "{table}");
+    }
+}
+
+#[tokio::test]
+async fn of_a_purged_conversation_nothing_is_left_in_the_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = std::sync::Arc::new(open(&folder).await);
+    storage.migrate().await.unwrap();
+    let world = World::over(storage.clone(), 0);
+    let [a, b] = world.people().await;
+    let ids = [world.group(a, &[b]).await, world.group(a, &[b]).await];
+    let mut said = Vec::new();
+    for n in 0..140 {
+        said.push(world.say(ids[n / 70], a, "words").await.id);
+    }
+    storage.messages().index(EVER, ALL).await.unwrap();
+    storage.messages().index(EVER, ALL).await.unwrap();
+    // amendments of what is purged in the first step, and in the last
+    for message in [said[1], said[69]] {
+        let text = body("other words");
+        let changed = storage
+            .messages()
+            .edit(message, a, &text, world.now())
+            .await;
+        assert!(changed.unwrap().changed);
+    }
+    assert_eq!(count(&folder, "search_segments").await, 6);
+    let conversations = storage.conversations();
+    conversations.delete(ids[0], a, world.now()).await.unwrap();
+    while conversations.purge_deleted(Limit::of(30)).await.unwrap() > 0 {
+        storage.messages().index(EVER, ALL).await.unwrap();
+    }
+    let of_the_other = "SELECT count(*) FROM search_segments WHERE conversation_id = ?1";
+    let kept: i64 = sqlx::query_scalar(of_the_other)
+        .bind(ids[1].as_uuid())
+        .fetch_one(&mut outside(&folder).await)
+        .await
+        .unwrap();
+    assert_eq!(kept, 2);
+    for (table, rows) in INDEX.into_iter().zip([2, 1, 2]) {
+        assert_eq!(count(&folder, table).await, rows, "{table}");
+    }
+    assert_eq!(found(&world, b, "words").await.len(), 70);
+}
+
+const INDEX: [&str; 3] = ["search_segments", "search_heads", "segment_terms_docsize"];
+
+/// Later than every message.
+const EVER: Timestamp = Timestamp::from_millis(i64::MAX);
+
+async fn count(folder: &TempDir, table: &str) -> i64 {
+    let sql = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+    let mut connection = outside(folder).await;
+    let rows = sqlx::query_scalar(sql).fetch_one(&mut connection).await;
+    rows.unwrap()
+}
+
+/// How many segments have this term of the conversation's.
+async fn with_term(folder: &TempDir, id: ConversationId, term: &str) -> u64 {
+    let sql =
+        "SELECT count(*) FROM segment_terms WHERE segment_terms MATCH lower(hex(?1) || hex(?2))";
+    let mut connection = outside(folder).await;
+    let rows = sqlx::query_scalar(sql)
+        .bind(id.as_uuid().as_bytes()[8..].to_vec())
+        .bind(term)
+        .fetch_one(&mut connection);
+    rows.await.unwrap()
+}
+
+async fn found(world: &World, viewer: UserId, text: &str) -> Vec<MessageId> {
+    let search = MessageSearch {
+        viewer,
+        query: query(text).unwrap(),
+        conversation_id: None,
+        sender_id: None,
+        before: None,
+        limit: ALL,
+    };
+    let page = world.messages().search(&search).await.unwrap();
+    page.items.iter().map(|message| message.id).collect()
 }
 
 #[tokio::test]

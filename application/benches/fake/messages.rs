@@ -102,4 +102,8 @@ impl MessageRepository for Fake {
     async fn search(&self, _search: &MessageSearch) -> Result<Page<Message, MessageId>> {
         unused()
     }
+
+    async fn index(&self, _before: Timestamp, _limit: Limit) -> Result<u64> {
+        Ok(0)
+    }
 }

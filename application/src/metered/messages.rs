@@ -103,6 +103,9 @@ impl MessageRepository for Metered {
     async fn search(&self, search: &MessageSearch) -> Result<Page<Message, MessageId>> {
         timed("messages.search", self.inner.messages().search(search)).await
     }
+    async fn index(&self, before: Timestamp, limit: Limit) -> Result<u64> {
+        timed("messages.index", self.inner.messages().index(before, limit)).await
+    }
 }
 
 #[async_trait]

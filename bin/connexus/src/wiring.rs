@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use connexus_application::settings::{
-    AuthSettings, CoalescerSettings, DeliverySettings, FileSettings, PresenceSettings, Settings,
-    SyncSettings,
+    AuthSettings, CoalescerSettings, DeliverySettings, FileSettings, PresenceSettings,
+    SearchSettings, Settings, SyncSettings,
 };
 use connexus_application::{Connexus, Metered, Ports};
 use connexus_blobs::{
@@ -221,6 +221,9 @@ fn settings(config: &Config) -> Settings {
             link_ttl: Duration::from_secs(config.files.link_ttl_s),
             redirect: config.files.redirect,
             orphan_after: Duration::from_secs(config.files.orphan_after_s),
+        },
+        search: SearchSettings {
+            index_after: millis(config.search.index_after_ms),
         },
         sync: SyncSettings {
             max_lag: config.sync.max_lag,

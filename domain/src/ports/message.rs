@@ -149,7 +149,8 @@ pub trait MessageRepository: Send + Sync {
     async fn search(&self, search: &MessageSearch) -> Result<Page<Message, MessageId>>;
 
     /// One step of bringing the [index of search](crate::search) up to date: takes in messages that are older
-    /// than `before`, and takes out the words of messages that were edited or deleted; up to `limit` of each.
+    /// than `before`, and takes out the words of messages that were edited or deleted; up to `limit` of each (of
+    /// these up to [`AMENDMENTS_AT_ONCE`](crate::search::AMENDMENTS_AT_ONCE)).
     /// Answers how many there were; nothing when another process is at it.
     ///
     /// MUST leave every search as it is, wherever the process dies, and whoever stores, edits or deletes

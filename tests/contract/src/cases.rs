@@ -8,6 +8,7 @@ pub mod change;
 pub mod conversation;
 pub mod conversation_change;
 pub mod idempotency;
+pub mod indexing;
 pub mod lease;
 pub mod listing;
 pub mod media;

@@ -246,6 +246,12 @@ macro_rules! __cases {
                 pages_make_the_whole_highest_id_first
                 a_long_text_is_found_by_its_words
             }
+            indexing {
+                a_step_takes_in_what_is_old_enough_and_no_more_than_asked
+                what_is_indexed_is_found_as_it_is_edited_and_deleted
+                pages_go_through_many_segments
+                who_writes_while_it_is_indexed_is_found
+            }
             property {
                 any_sequence_goes_as_the_model_says
                 one_sequence_looks_alike_on_two_storages

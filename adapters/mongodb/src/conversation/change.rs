@@ -164,9 +164,14 @@ async fn purge(storage: &MongoStorage, limit: i64) -> Result<u64> {
         if gone == room {
             break;
         }
-        let group = AvatarOwner::Group(conversation_id(id));
+        let group = conversation_id(id);
         storage
-            .transact(|tx| Box::pin(condemn_avatar(tx, group)))
+            .transact(|tx| {
+                Box::pin(async move {
+                    message::forget(tx, group).await?;
+                    condemn_avatar(tx, AvatarOwner::Group(group)).await
+                })
+            })
             .await?;
         remove_members(storage, id).await?;
         conversations

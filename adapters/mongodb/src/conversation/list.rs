@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use bson::{Document, doc};
 use connexus_domain::ports::{ConversationSummary, Unread};
 use connexus_domain::{
-    ActivityCursor, ConversationId, Head, Limit, Member, Message, Page, Result, UserId,
+    ActivityCursor, ConversationId, Head, Limit, Member, Message, Page, Result, Seq, UserId,
 };
 use serde::Deserialize;
 
@@ -277,6 +277,11 @@ pub(crate) fn small(conversations: &HashSet<Uuid>, max_members: Option<u32>) -> 
     Query::of::<ConversationDoc>(filter).fields(doc! { "_id": 1 })
 }
 
+/// How far those of the conversations go that live.
+fn standing(conversations: &HashSet<Uuid>) -> Query {
+    small(conversations, None).fields(doc! { "_id": 1, "last_seq": 1 })
+}
+
 /// Present members of all of `conversations`.
 pub(crate) fn together(conversations: Vec<Uuid>) -> Query {
     Query::of::<MemberDoc>(doc! { "_id.c": { "$in": conversations }, "left_at": null })
@@ -294,8 +299,7 @@ pub(super) async fn behind(tx: &mut Tx<'_>, users: &[UserId]) -> Tried<Vec<UserI
     let marks = places(users, None).fields(doc! { "_id": 1, "delivered_seq": 1 });
     let marks: Vec<Mark> = tx.find_parts(marks).await?;
     let conversations = marks.iter().map(|mark| mark.key.c).collect();
-    let standing = small(&conversations, None).fields(doc! { "_id": 1, "last_seq": 1 });
-    let standing: Vec<Standing> = tx.find_parts(standing).await?;
+    let standing: Vec<Standing> = tx.find_parts(standing(&conversations)).await?;
     let last: HashMap<Uuid, i64> = standing
         .into_iter()
         .map(|found| (found.id, found.last_seq))
@@ -380,12 +384,12 @@ pub(super) async fn share_conversation(tx: &mut Tx<'_>, a: UserId, b: UserId) ->
 }
 
 /// Where `viewer` may look: in all living conversations of which this is a present member, or only in
-/// `only`.
+/// `only`; and how far each goes.
 pub(crate) async fn scope(
     tx: &mut Tx<'_>,
     viewer: UserId,
     only: Option<ConversationId>,
-) -> Tried<Vec<ConversationId>> {
+) -> Tried<Vec<(ConversationId, Seq)>> {
     let mine: Vec<Place> = match only {
         Some(only) => {
             let query = store::among([(only, viewer)]).fields(doc! { "_id": 1 });
@@ -394,9 +398,9 @@ pub(crate) async fn scope(
         None => tx.find_parts(places(&[viewer], None)).await?,
     };
     let mine = mine.into_iter().map(|place| place.key.c).collect();
-    let living: Vec<Bare> = tx.find_parts(small(&mine, None)).await?;
+    let living: Vec<Standing> = tx.find_parts(standing(&mine)).await?;
     Ok(living
         .into_iter()
-        .map(|found| conversation_id(found.id))
+        .map(|found| (conversation_id(found.id), found.last_seq))
         .collect())
 }

@@ -15,8 +15,8 @@ use bson::doc;
 use connexus_domain::attachment::Claims;
 use connexus_domain::message::{AppendOutcome, Appended, Fingerprint};
 use connexus_domain::{
-    AttachmentId, ConversationId, Denial, Entity, Error, MessageBody, MessageId, NewMessage,
-    Result, Rev, Seq, Timestamp, UserId, terms,
+    AttachmentId, ConversationId, Denial, Entity, Error, MessageId, NewMessage, Result, Rev, Seq,
+    Timestamp, UserId,
 };
 
 use super::load;
@@ -61,23 +61,13 @@ pub(super) async fn append(
     if batch.is_empty() {
         return Ok(Vec::new());
     }
-    // the work that needs no lock, and is the same at every attempt
-    let terms: &Vec<Vec<String>> = &batch
-        .iter()
-        .map(|new| {
-            let body = new.body.as_ref().map(MessageBody::as_str);
-            body.map(terms::terms).unwrap_or_default()
-        })
-        .collect();
     if names_nothing(batch) {
-        let stored = storage.transact_once(|tx| Box::pin(presume(tx, batch, terms)));
+        let stored = storage.transact_once(|tx| Box::pin(presume(tx, batch)));
         if let Some(answers) = stored.await? {
             return Ok(answers);
         }
     }
-    storage
-        .transact(|tx| Box::pin(attempt(tx, batch, terms)))
-        .await
+    storage.transact(|tx| Box::pin(attempt(tx, batch))).await
 }
 
 /// Whether no message refers to what has to be looked up.
@@ -92,14 +82,12 @@ fn names_nothing(batch: &[NewMessage]) -> bool {
 async fn presume(
     tx: &mut Tx<'_>,
     batch: &[NewMessage],
-    terms: &[Vec<String>],
 ) -> Tried<Option<Vec<Result<AppendOutcome>>>> {
     let mut state = Batch {
         members: lookup::members(tx, batch).await?,
         ..Batch::new(lookup::standings(tx, batch).await?, batch.len())
     };
-    let decisions = batch.iter().zip(terms);
-    let answers = decisions.map(|(new, terms)| match state.decide(new, terms) {
+    let answers = batch.iter().map(|new| match state.decide(new) {
         Ok(Decision::Appended(numbers)) => Some(Ok(AppendOutcome::Appended(numbers))),
         _ => None,
     });
@@ -110,19 +98,11 @@ async fn presume(
     Ok(Some(answers))
 }
 
-async fn attempt(
-    tx: &mut Tx<'_>,
-    batch: &[NewMessage],
-    terms: &[Vec<String>],
-) -> Tried<Vec<Result<AppendOutcome>>> {
+async fn attempt(tx: &mut Tx<'_>, batch: &[NewMessage]) -> Tried<Vec<Result<AppendOutcome>>> {
     let mut state = Batch::load(tx, batch).await?;
     let decisions: Vec<Decision> = batch
         .iter()
-        .zip(terms)
-        .map(|(new, terms)| {
-            let decision = state.decide(new, terms);
-            decision.unwrap_or_else(Decision::Refused)
-        })
+        .map(|new| state.decide(new).unwrap_or_else(Decision::Refused))
         .collect();
     if state.stored.is_empty() {
         tx.abandon();
@@ -158,7 +138,7 @@ impl Batch {
     }
 
     /// As if the messages came one after the other: what is decided for one is known to the next.
-    fn decide(&mut self, new: &NewMessage, terms: &[String]) -> Result<Decision> {
+    fn decide(&mut self, new: &NewMessage) -> Result<Decision> {
         let id = new.conversation_id;
         let standing = self
             .conversations
@@ -207,7 +187,7 @@ impl Batch {
         }
         let claimed = new.attachments.iter().map(|file| (*file, new.id));
         self.claimed.extend(claimed);
-        self.stored.push(document(new, &numbers, keyed, terms));
+        self.stored.push(document(new, &numbers, keyed));
         Ok(Decision::Appended(numbers))
     }
 
@@ -251,7 +231,6 @@ fn document(
     new: &NewMessage,
     numbers: &Appended,
     keyed: Option<(ClientKey, Fingerprint)>,
-    terms: &[String],
 ) -> MessageDoc {
     let (client_key, print) = keyed.unzip();
     MessageDoc {
@@ -269,7 +248,6 @@ fn document(
         reactions: Vec::new(),
         client_key,
         fingerprint: print.map(|print| hash(print.0)),
-        terms: terms.to_vec(),
         created_at: date(numbers.created_at),
         edited_at: None,
         deleted_at: None,

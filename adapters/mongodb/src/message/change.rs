@@ -4,16 +4,17 @@ use bson::{Bson, Document, doc};
 use connexus_domain::message::Changed;
 use connexus_domain::{
     Entity, Error, MemberAccess, Message, MessageBody, MessageId, Result, Rev, Timestamp, UserId,
-    terms,
 };
 use futures_util::TryStreamExt as _;
 use mongodb::Database;
 use mongodb::options::ReadConcern;
 
-use super::load;
+use super::{index, load};
 use crate::attachment::{condemn_all, condemning};
 use crate::conversation;
-use crate::documents::{AttachmentDoc, Id as _, MessageDoc, ReactionDoc, Record as _, date};
+use crate::documents::{
+    AttachmentDoc, Id as _, MessageDoc, ReactionDoc, Record as _, SegmentDoc, SegmentKey, date,
+};
 use crate::error::{InDomain as _, Tried};
 use crate::query::statement;
 use crate::tx::Tx;
@@ -69,16 +70,14 @@ pub(super) async fn edit(
         rev: target.rev,
         ..target.message
     };
-    let mut fields = doc! { "body": body.as_str(), "edited_at": date(now), "rev": target.rev };
-    let terms = terms::terms(body.as_str());
-    let change = if terms.is_empty() {
-        doc! { "$set": fields, "$unset": { "terms": "" } }
-    } else {
-        fields.insert("terms", terms);
-        doc! { "$set": fields }
+    let change = doc! {
+        "$set": { "body": body.as_str(), "edited_at": date(now), "rev": target.rev },
+        // which an older version has left
+        "$unset": { "terms": "" },
     };
     tx.update::<MessageDoc>(vec![statement(doc! { "_id": id.bson() }, change)])
         .await?;
+    index::amend(tx, &message).await?;
     Ok(Changed {
         message,
         changed: true,
@@ -115,21 +114,22 @@ pub(super) async fn delete(
         tx.delete::<ReactionDoc>(doc! { "_id.m": id.bson() })
             .await?;
     }
+    index::amend(tx, &tombstone).await?;
     Ok(Changed {
         message: tombstone,
         changed: true,
     })
 }
 
-/// Takes up to `limit` messages of a deleted conversation out, their reactions and files first; answers
-/// how many.
+/// Takes up to `limit` messages of a deleted conversation out, their reactions, files and segments first;
+/// answers how many.
 pub(crate) async fn purge(database: &Database, id: bson::Uuid, limit: i64) -> Result<i64> {
     let messages = database.collection::<Document>(MessageDoc::COLLECTION);
     let found: Vec<Document> = messages
         .find(doc! { "conversation_id": id })
         .read_concern(ReadConcern::majority())
         .sort(doc! { "seq": 1 })
-        .projection(doc! { "_id": 1, "attachments.id": 1 })
+        .projection(doc! { "_id": 1, "seq": 1, "attachments.id": 1 })
         .limit(limit)
         .await
         .in_domain()?
@@ -149,13 +149,22 @@ pub(crate) async fn purge(database: &Database, id: bson::Uuid, limit: i64) -> Re
             .await
             .in_domain()?;
     }
+    let Some(last) = found.last() else {
+        return Ok(0);
+    };
+    let last_seq = last
+        .get_i64("seq")
+        .ok()
+        .ok_or_else(|| Error::corrupt(MessageDoc::COLLECTION, "seq", last))?;
+    database
+        .collection::<Document>(SegmentDoc::COLLECTION)
+        .delete_many(SegmentKey::up_to(id, last_seq))
+        .await
+        .in_domain()?;
     let ids: Vec<Bson> = found
         .into_iter()
         .filter_map(|mut message| message.remove("_id"))
         .collect();
-    if ids.is_empty() {
-        return Ok(0);
-    }
     database
         .collection::<Document>(ReactionDoc::COLLECTION)
         .delete_many(doc! { "_id.m": { "$in": &ids } })

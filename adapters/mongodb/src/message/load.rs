@@ -9,7 +9,7 @@ use crate::error::Tried;
 use crate::query::Query;
 use crate::tx::Tx;
 
-/// Without what only searches and appends look at.
+/// Without what only appends look at, and what older versions searched by.
 pub(super) fn shown(query: Query) -> Query {
     query.fields(doc! { "terms": 0, "fingerprint": 0 })
 }

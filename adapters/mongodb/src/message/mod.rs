@@ -1,6 +1,7 @@
 mod append;
 mod change;
 mod history;
+mod index;
 mod load;
 mod reaction;
 mod search;
@@ -18,13 +19,16 @@ pub(crate) use append::lookup;
 pub(crate) use change::purge;
 #[cfg(test)]
 pub(crate) use history::{changed_members, changed_messages, in_range, in_thread};
+pub(crate) use index::forget;
+#[cfg(test)]
+pub(crate) use index::{amended, arrived, within};
 pub(crate) use load::at;
 #[cfg(test)]
 pub(crate) use load::{places, with_ids};
 #[cfg(test)]
 pub(crate) use reaction::first_named;
 #[cfg(test)]
-pub(crate) use search::matching;
+pub(crate) use search::{candidates, heads, matching, tail};
 
 use crate::storage::MongoStorage;
 
@@ -106,5 +110,10 @@ impl MessageRepository for MongoStorage {
 
     async fn search(&self, search: &MessageSearch) -> Result<Page<Message, MessageId>> {
         self.read(|tx| Box::pin(search::search(tx, search))).await
+    }
+
+    async fn index(&self, before: Timestamp, limit: Limit) -> Result<u64> {
+        self.transact(|tx| Box::pin(index::index(tx, before, limit)))
+            .await
     }
 }

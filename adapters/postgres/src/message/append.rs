@@ -13,7 +13,7 @@ use connexus_domain::{
     UserId,
 };
 
-use super::{index, load};
+use super::load;
 use crate::error::InDomain as _;
 use crate::storage::{PostgresStorage, Tx};
 
@@ -34,8 +34,6 @@ struct Prepared<'b> {
     new: &'b NewMessage,
     /// Only with a `client_id`.
     fingerprint: Option<Fingerprint>,
-    /// What it is found by.
-    lexemes: Option<String>,
 }
 
 /// A message that will be stored.
@@ -78,10 +76,6 @@ pub(super) async fn append(
         .map(|new| Prepared {
             new,
             fingerprint: new.client_id.is_some().then(|| new.fingerprint()),
-            lexemes: new
-                .body
-                .as_ref()
-                .and_then(|body| index::lexemes(new.conversation_id, body.as_str())),
         })
         .collect();
     if let Some(answers) = at_once::store(storage, prepared).await? {

@@ -98,19 +98,15 @@ pub(super) async fn edit(
         return Ok(target.unchanged());
     }
     let rev = target.take_rev().await?;
-    let lexemes = index::lexemes(target.message.conversation_id, body.as_str());
-    sqlx::query(
-        "UPDATE messages SET body = $2, edited_at = $3, rev = $4, \
-         terms = array_to_tsvector(string_to_array($5, ' ')) WHERE id = $1",
-    )
-    .bind(target.message.id.as_uuid())
-    .bind(body.as_str())
-    .bind(now.as_millis())
-    .bind(rev)
-    .bind(lexemes)
-    .execute(&mut *target.tx)
-    .await
-    .in_domain()?;
+    sqlx::query("UPDATE messages SET body = $2, edited_at = $3, rev = $4 WHERE id = $1")
+        .bind(target.message.id.as_uuid())
+        .bind(body.as_str())
+        .bind(now.as_millis())
+        .bind(rev)
+        .execute(&mut *target.tx)
+        .await
+        .in_domain()?;
+    index::amend(&mut target.tx, &target.message, rev, Some(body.as_str())).await?;
     target.changed().await
 }
 
@@ -128,7 +124,7 @@ pub(super) async fn delete(
     let rev = target.take_rev().await?;
     let tombstone = target.message.clone().into_tombstone(rev, now);
     sqlx::query(
-        "UPDATE messages SET body = NULL, attachments = NULL, terms = NULL, emoji_count = 0, \
+        "UPDATE messages SET body = NULL, attachments = NULL, emoji_count = 0, \
          deleted_at = $2, rev = $3 WHERE id = $1",
     )
     .bind(target.message.id.as_uuid())
@@ -137,6 +133,7 @@ pub(super) async fn delete(
     .execute(&mut *target.tx)
     .await
     .in_domain()?;
+    index::amend(&mut target.tx, &target.message, rev, None).await?;
     let files: Vec<AttachmentId> = (target.message.attachments.iter())
         .map(|file| file.id)
         .collect();

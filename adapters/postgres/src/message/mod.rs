@@ -2,6 +2,7 @@ mod append;
 mod change;
 mod history;
 mod index;
+mod lexeme;
 mod load;
 mod search;
 
@@ -22,11 +23,14 @@ pub(crate) use change::{LOCK_OF, PURGE};
 pub(crate) use history::{
     CHANGED_MEMBERS, CHANGED_MESSAGES, HISTORY_AFTER, HISTORY_BEFORE, THREAD,
 };
+pub(crate) use index::forget;
+#[cfg(test)]
+pub(crate) use index::{AMEND, AMENDMENTS, HEADS, LOCK_STATE, NEW, RANGES, REMOVE};
 pub(crate) use load::newest;
 #[cfg(test)]
 pub(crate) use load::{BY_ID, NEWEST};
 #[cfg(test)]
-pub(crate) use search::SEARCH;
+pub(crate) use search::{CANDIDATES, SEGMENTS, TAIL};
 
 use crate::storage::PostgresStorage;
 
@@ -108,5 +112,10 @@ impl MessageRepository for PostgresStorage {
 
     async fn search(&self, search: &MessageSearch) -> Result<Page<Message, MessageId>> {
         self.reading(move || search::search(self, search)).await
+    }
+
+    async fn index(&self, before: Timestamp, limit: Limit) -> Result<u64> {
+        self.writing(move || index::index(self, before, limit))
+            .await
     }
 }

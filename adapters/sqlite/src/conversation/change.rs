@@ -132,6 +132,7 @@ async fn some_deleted(tx: &mut Tx) -> Result<Option<ConversationId>> {
 
 async fn remove_empty(tx: &mut Tx, id: ConversationId) -> Result<()> {
     condemn_avatar(tx, AvatarOwner::Group(id)).await?;
+    message::forget(tx, id).await?;
     for sql in [
         "DELETE FROM members WHERE conversation_id = ?1",
         "DELETE FROM conversations WHERE id = ?1",

@@ -12,7 +12,7 @@ use connexus_domain::{
     UserId,
 };
 
-use super::{index, load};
+use super::load;
 use crate::attachment;
 use crate::error::InDomain as _;
 use crate::sql::JsonArray;
@@ -70,16 +70,11 @@ pub(super) async fn append(
     if batch.is_empty() {
         return Ok(Vec::new());
     }
-    // the work that needs no lock, before it is taken
-    let mut tokens: Vec<Option<String>> = batch
-        .iter()
-        .map(|new| index::tokens(new.conversation_id, new.body.as_ref()?.as_str()))
-        .collect();
     let mut tx = storage.write().await?;
     let mut state = Batch::load(&mut tx, batch).await?;
     let mut decisions = Vec::with_capacity(batch.len());
-    for (new, tokens) in batch.iter().zip(&mut tokens) {
-        let decision = state.decide(new, tokens.take());
+    for new in batch {
+        let decision = state.decide(new);
         decisions.push(decision.unwrap_or_else(Decision::Refused));
     }
     if !state.rows.is_empty() {
@@ -109,7 +104,7 @@ impl<'b> Batch<'b> {
     }
 
     /// As if the messages came one after the other: what is decided for one is known to the next.
-    fn decide(&mut self, new: &'b NewMessage, tokens: Option<String>) -> Result<Decision> {
+    fn decide(&mut self, new: &'b NewMessage) -> Result<Decision> {
         let id = new.conversation_id;
         let standing = self
             .conversations
@@ -163,7 +158,6 @@ impl<'b> Batch<'b> {
             new,
             numbers: numbers.clone(),
             fingerprint,
-            tokens,
         });
         Ok(Decision::Appended(numbers))
     }

@@ -91,8 +91,7 @@ pub(super) async fn edit(
         .execute(&mut *target.tx)
         .await
         .in_domain()?;
-    let conversation = target.message.conversation_id;
-    index::replace(&mut target.tx, target.num, conversation, body.as_str()).await?;
+    index::amend(&mut target.tx, &target.message, rev, Some(body.as_str())).await?;
     target.changed().await
 }
 
@@ -129,7 +128,7 @@ pub(super) async fn delete(
         .execute(&mut *target.tx)
         .await
         .in_domain()?;
-    index::remove(&mut target.tx, target.num).await?;
+    index::amend(&mut target.tx, &tombstone, rev, None).await?;
     if let Some(root) = tombstone.thread_id {
         sqlx::query(
             "UPDATE messages SET reply_count = max(reply_count - 1, 0), rev = ?2 WHERE id = ?1",
@@ -276,9 +275,11 @@ pub(crate) async fn purge(tx: &mut Tx, id: ConversationId, limit: i64) -> Result
         .flat_map(|row| row.attachments.iter().copied())
         .collect();
     attachment::condemn_all(tx, &files).await?;
+    if let Some(last) = messages.last() {
+        index::forget_up_to(tx, id, last.message.seq).await?;
+    }
     let mut purged = 0;
     for MessageRow { num, .. } in messages {
-        index::remove(tx, num).await?;
         // reactions go with their message
         sqlx::query("DELETE FROM messages WHERE num = ?1")
             .bind(num)

@@ -1,105 +1,121 @@
-//! What messages are found by. See the schema for the shape of a token.
+//! Steps of bringing the index of search up to date.
+//!
+//! A step reads, and makes segments of what it has read, without the write lock, since senders wait for
+//! that. It counts only if no other one came between. What is edited or deleted meanwhile leaves an
+//! amendment, which the next step sees to.
 
-use connexus_domain::terms::{self, TermQuery};
-use connexus_domain::{ConversationId, Result};
+mod read;
+mod write;
 
-use crate::error::InDomain as _;
-use crate::sql::push_hex;
-use crate::storage::Tx;
+use std::collections::{BTreeMap, HashMap};
 
-/// How many bytes of a conversation's id go before its terms: the random ones at the end. Two
-/// conversations may share them; what is found is checked against the whole id anyway.
-const TAG: usize = 8;
+use connexus_domain::search::{AMENDMENTS_AT_ONCE, Segment, segments};
+use connexus_domain::{ConversationId, Limit, MessageId, Result, Seq, Timestamp};
 
-/// The tokens of a body; `None` when there is nothing in it to look for.
-pub(super) fn tokens(conversation: ConversationId, body: &str) -> Option<String> {
-    let terms = terms::terms(body);
-    if terms.is_empty() {
-        return None;
+use super::tokens::tokens;
+use crate::storage::{SqliteStorage, Tx};
+
+#[cfg(test)]
+pub(crate) use read::{AMENDMENTS, COVERING, NEW, RANGES};
+pub(crate) use write::forget;
+#[cfg(test)]
+pub(crate) use write::{
+    ADD_SEGMENTS, AMENDED, FORGET, FORGET_HEAD, MOVE_HEADS, REMOVE, REMOVE_TERMS, TAKE_STEP,
+};
+pub(super) use write::{amend, forget_up_to};
+
+/// Parts of conversations, none of which overlap: where one starts, and its last seq.
+type Ranges = BTreeMap<(ConversationId, Seq), Seq>;
+
+/// What is to be written.
+struct Step {
+    /// How many there were before it.
+    number: i64,
+    /// The highest id that it has looked at, if it has looked at any.
+    indexed_until: Option<MessageId>,
+    /// Amendments that are done, and segments in whose place others come.
+    outdated: Vec<i64>,
+    /// With their tokens.
+    segments: Vec<(Segment, String)>,
+    heads: HashMap<ConversationId, Seq>,
+    /// How many amendments and new messages it is about.
+    count: u64,
+}
+
+pub(super) async fn index(storage: &SqliteStorage, before: Timestamp, limit: Limit) -> Result<u64> {
+    let mut tx = storage.read().await?;
+    let step = Step::prepare(&mut tx, before, limit.and_one() - 1).await?;
+    drop(tx);
+    if step.count == 0 {
+        return Ok(0);
     }
-    let mut text = String::new();
-    for term in terms {
-        if !text.is_empty() {
-            text.push(' ');
+    write::write(storage, &step).await
+}
+
+impl Step {
+    async fn prepare(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<Self> {
+        let state = read::state(tx).await?;
+        let amendments = read::amendments(tx, limit.min(AMENDMENTS_AT_ONCE)).await?;
+        let before = MessageId::first_at(before);
+        let new = read::new(tx, state.indexed_until, before, limit).await?;
+        let mut step = Self {
+            number: state.steps,
+            indexed_until: new.last().map(|message| message.id),
+            outdated: amendments.iter().map(|amendment| amendment.num).collect(),
+            segments: Vec::new(),
+            heads: HashMap::new(),
+            count: (amendments.len() + new.len()) as u64,
+        };
+        let mut ranges = step.rebuild(tx, &amendments).await?;
+        ranges.extend(step.advance(&new));
+        let messages = read::messages(tx, &ranges).await?;
+        step.segments = segments(&messages)
+            .into_iter()
+            .map(|segment| {
+                let tokens = tokens(segment.conversation_id, &segment.terms);
+                (segment, tokens)
+            })
+            .collect();
+        Ok(step)
+    }
+
+    /// What is to be indexed anew. What is not indexed at all will be, with the words as they are then.
+    async fn rebuild(&mut self, tx: &mut Tx, amendments: &[read::Amendment]) -> Result<Ranges> {
+        let indexed: Vec<(ConversationId, Seq)> = amendments
+            .iter()
+            .filter(|amendment| amendment.seq <= amendment.indexed_seq)
+            .map(|amendment| (amendment.conversation_id, amendment.seq))
+            .collect();
+        let mut ranges = Ranges::new();
+        for (place, covering) in read::covering(tx, &indexed).await? {
+            let Some(covering) = covering else {
+                ranges.insert(place, place.1);
+                continue;
+            };
+            let start = (place.0, covering.first_seq);
+            // one segment may have several messages that were changed
+            if ranges.insert(start, covering.last_seq).is_none() {
+                self.outdated.push(covering.num);
+            }
         }
-        push_token(&mut text, conversation, &term);
+        Ok(ranges)
     }
-    Some(text)
-}
 
-/// An FTS5 expression that matches what has all the terms, in one of the conversations.
-pub(super) fn expression(
-    conversations: impl IntoIterator<Item = ConversationId>,
-    query: &TermQuery,
-) -> String {
-    let mut text = String::new();
-    for conversation in conversations {
-        if !text.is_empty() {
-            text.push_str(" OR ");
+    /// What is to be indexed for the first time: with no gap, wherever the ids of the messages between are.
+    fn advance(&mut self, new: &[read::New]) -> Ranges {
+        let mut ranges = Ranges::new();
+        for message in new {
+            if message.seq <= message.indexed_seq {
+                continue;
+            }
+            let id = message.conversation_id;
+            let head = self.heads.entry(id).or_default();
+            *head = message.seq.max(*head);
+            ranges.insert((id, message.indexed_seq + 1), *head);
         }
-        text.push('(');
-        for term in &query.all {
-            push_token(&mut text, conversation, term);
-            text.push_str(" AND ");
-        }
-        push_token(&mut text, conversation, &query.prefix);
-        text.push_str("*)");
+        ranges
     }
-    text
-}
-
-fn push_token(text: &mut String, conversation: ConversationId, term: &str) {
-    let id = conversation.as_uuid();
-    push_hex(text, &id.as_bytes()[16 - TAG..]);
-    push_hex(text, term.as_bytes());
-}
-
-/// Makes a live message found by another body.
-pub(super) async fn replace(
-    tx: &mut Tx,
-    num: i64,
-    conversation: ConversationId,
-    body: &str,
-) -> Result<()> {
-    remove(tx, num).await?;
-    if let Some(tokens) = tokens(conversation, body) {
-        sqlx::query("INSERT INTO message_terms (rowid, tokens) VALUES (?1, ?2)")
-            .bind(num)
-            .bind(tokens)
-            .execute(&mut **tx)
-            .await
-            .in_domain()?;
-    }
-    Ok(())
-}
-
-/// Makes a message not found any more.
-pub(super) async fn remove(tx: &mut Tx, num: i64) -> Result<()> {
-    sqlx::query("DELETE FROM message_terms WHERE rowid = ?1")
-        .bind(num)
-        .execute(&mut **tx)
-        .await
-        .in_domain()?;
-    Ok(())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use uuid::Uuid;
-
-    #[test]
-    fn a_query_is_made_of_the_tokens_of_a_body() {
-        let id = ConversationId::from_uuid(Uuid::from_u128(0xabc));
-        assert_eq!(
-            tokens(id, "b A").as_deref(),
-            Some("0000000000000abc61 0000000000000abc62")
-        );
-        let query = terms::query("a b").unwrap();
-        assert_eq!(
-            expression([id], &query),
-            "(0000000000000abc61 AND 0000000000000abc62*)"
-        );
-        assert_eq!(tokens(id, "?!"), None);
-    }
-}
+mod tests;

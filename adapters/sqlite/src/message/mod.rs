@@ -4,6 +4,7 @@ mod history;
 mod index;
 mod load;
 mod search;
+mod tokens;
 
 use async_trait::async_trait;
 use connexus_domain::message::{AppendOutcome, Changed};
@@ -24,11 +25,17 @@ pub(crate) use change::purge;
 pub(crate) use history::{
     CHANGED_MEMBERS, CHANGED_MESSAGES, HISTORY_AFTER, HISTORY_BEFORE, THREAD,
 };
+pub(crate) use index::forget;
+#[cfg(test)]
+pub(crate) use index::{
+    ADD_SEGMENTS, AMENDED, AMENDMENTS, COVERING, FORGET, FORGET_HEAD, MOVE_HEADS, NEW, RANGES,
+    REMOVE, REMOVE_TERMS, TAKE_STEP,
+};
 pub(crate) use load::newest;
 #[cfg(test)]
 pub(crate) use load::{BY_ID, NEWEST, REACTIONS};
 #[cfg(test)]
-pub(crate) use search::{SCOPE, SEARCH};
+pub(crate) use search::{CANDIDATES, SCOPE, SEGMENTS, TAIL};
 
 use crate::storage::SqliteStorage;
 
@@ -104,5 +111,9 @@ impl MessageRepository for SqliteStorage {
 
     async fn search(&self, search: &MessageSearch) -> Result<Page<Message, MessageId>> {
         search::search(self, search).await
+    }
+
+    async fn index(&self, before: Timestamp, limit: Limit) -> Result<u64> {
+        index::index(self, before, limit).await
     }
 }

@@ -64,6 +64,7 @@ fn numbers(config: &Config) -> Result<(), ConfigError> {
         coalescer,
         delivery,
         presence,
+        search,
         sync,
         ..
     } = config;
@@ -138,6 +139,11 @@ fn numbers(config: &Config) -> Result<(), ConfigError> {
         "presence.push_interval_ms",
         presence.push_interval_ms,
         50..=60_000,
+    )?;
+    within(
+        "search.index_after_ms",
+        search.index_after_ms,
+        0..=86_400_000,
     )?;
     within("sync.max_lag", sync.max_lag, 1..=10_000_000)?;
     within("sync.snapshot_messages", sync.snapshot_messages, 1..=1_000)?;

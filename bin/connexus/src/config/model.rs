@@ -21,6 +21,7 @@ pub struct Config {
     pub delivery: Delivery,
     pub presence: Presence,
     pub sync: Sync,
+    pub search: Search,
     pub files: Files,
     pub log: Log,
     pub metrics: Metrics,
@@ -167,6 +168,12 @@ pub struct Presence {
     pub grace_ms: u64,
     pub push_interval_ms: u64,
     pub max_members: u32,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Search {
+    pub index_after_ms: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]

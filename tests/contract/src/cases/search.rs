@@ -3,10 +3,11 @@
 use connexus_domain::ports::MessageSearch;
 use connexus_domain::{ConversationId, Limit, Message, MessageId, UserId, terms};
 
+use super::indexing::EVER;
 use crate::World;
 use crate::world::{ALL, body, walk};
 
-fn search(viewer: UserId, text: &str) -> MessageSearch {
+pub(super) fn search(viewer: UserId, text: &str) -> MessageSearch {
     MessageSearch {
         viewer,
         query: terms::query(text).unwrap_or_else(|| panic!("{text:?} has no terms")),
@@ -17,18 +18,31 @@ fn search(viewer: UserId, text: &str) -> MessageSearch {
     }
 }
 
+/// What is found, which is the same whether nothing more, a part or all is indexed.
 async fn run(w: &World, search: &MessageSearch) -> Vec<MessageId> {
-    let page = w.messages().search(search).await.unwrap();
-    assert_eq!(page.next, None);
-    page.items.into_iter().map(|message| message.id).collect()
+    let mut answers = Vec::new();
+    for step in [Limit::of(2), ALL, ALL] {
+        let page = w.messages().search(search).await.unwrap();
+        assert_eq!(page.next, None);
+        answers.push(page.items.into_iter().map(|message| message.id).collect());
+        w.messages().index(EVER, step).await.unwrap();
+    }
+    let first: Vec<MessageId> = answers.swap_remove(0);
+    for other in answers {
+        assert_eq!(other, first, "{search:?}, as more is indexed");
+    }
+    first
 }
 
-async fn found(w: &World, viewer: UserId, text: &str) -> Vec<MessageId> {
+pub(super) async fn found(w: &World, viewer: UserId, text: &str) -> Vec<MessageId> {
     run(w, &search(viewer, text)).await
 }
 
 /// A conversation of one, with these words in it: the latest first, as search answers.
-async fn library<const N: usize>(w: &World, texts: [&str; N]) -> (UserId, [MessageId; N]) {
+pub(super) async fn library<const N: usize>(
+    w: &World,
+    texts: [&str; N],
+) -> (UserId, [MessageId; N]) {
     let reader = w.user("reader").await;
     let id = w.group(reader, &[]).await;
     let mut ids = Vec::new();
@@ -292,6 +306,7 @@ pub async fn pages_make_the_whole_highest_id_first(w: &World) {
                 expected,
                 "pages of {limit}"
             );
+            w.messages().index(EVER, Limit::of(2)).await.unwrap();
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Finding messages by their words.
 
-use connexus_e2e::{TestApp, User, nobody};
+use connexus_e2e::{TestApp, User, eventually, nobody};
 use serde_json::Value;
 
 use crate::common::{id, items, texts};
@@ -191,4 +191,48 @@ async fn results_are_paged_without_gap_or_repetition() {
     bob.get("/v1/search/messages?q=page&before=nonsense")
         .await
         .refuses(&["before"]);
+}
+
+/// How many messages the index has taken in.
+async fn indexed(app: &TestApp) -> u64 {
+    let text = app.anonymous().get("/metrics").await.text;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("connexus_messages_indexed_total "));
+    line.map_or(0, |count| count.parse().unwrap())
+}
+
+#[tokio::test]
+async fn what_is_indexed_is_found_as_what_is_not() {
+    let app = TestApp::with(&[("CONNEXUS__SEARCH__INDEX_AFTER_MS", "0")]).await;
+    let [ann, bob] = app.users(["ann", "bob"]).await;
+    let direct = ann.direct(&bob).await;
+    let until = async |count| {
+        eventually("messages to be indexed", async || {
+            (indexed(&app).await >= count).then_some(())
+        })
+        .await;
+    };
+    let first = id(&ann.say(&direct, "alpha beta").await);
+    ann.say(&direct, "alpha gamma").await;
+    assert_eq!(found(&bob, "q=alp").await, ["alpha gamma", "alpha beta"]);
+    until(2).await;
+    assert_eq!(found(&bob, "q=alp").await, ["alpha gamma", "alpha beta"]);
+    ann.say(&direct, "alpha delta").await;
+    let message = format!("/v1/messages/{first}");
+    ann.patch(&message, serde_json::json!({"body": "omega beta"}))
+        .await
+        .expect(200);
+    let now = async || {
+        assert_eq!(found(&bob, "q=alpha").await, ["alpha delta", "alpha gamma"]);
+        assert_eq!(found(&bob, "q=omega").await, ["omega beta"]);
+        assert_eq!(found(&bob, "q=alpha+beta").await, NONE);
+    };
+    now().await;
+    until(4).await;
+    now().await;
+    ann.delete(&message).await.expect(200);
+    assert_eq!(found(&bob, "q=beta").await, NONE);
+    until(5).await;
+    assert_eq!(found(&bob, "q=beta").await, NONE);
 }

@@ -19,7 +19,7 @@ use crate::error::{InDomain as _, has_lost_a_race, is_taken};
 use crate::sql::uuids;
 use crate::storage::PostgresStorage;
 
-/// The messages (`$1` to `$11`), their conversations (`$12` to `$14`) and senders (`$15` to `$19`), both sorted. What
+/// The messages (`$1` to `$10`), their conversations (`$11` to `$13`) and senders (`$14` to `$18`), both sorted. What
 /// is counted was counted before, and where a conversation stands is looked up by its place in the list, so there
 /// is no join whose cost grows with the square of the batch.
 ///
@@ -29,42 +29,41 @@ use crate::storage::PostgresStorage;
 pub(crate) const STORE_AT_ONCE: &str = "\
     WITH locked AS MATERIALIZED (\
       SELECT c.id, c.last_seq, c.rev, c.last_activity_at FROM conversations c \
-      WHERE c.id = ANY($12::uuid[]) AND c.deleted_at IS NULL ORDER BY c.id FOR NO KEY UPDATE SKIP LOCKED\
+      WHERE c.id = ANY($11::uuid[]) AND c.deleted_at IS NULL ORDER BY c.id FOR NO KEY UPDATE SKIP LOCKED\
     ), stands AS MATERIALIZED (\
       SELECT array_agg(last_seq ORDER BY id) AS seqs, array_agg(rev ORDER BY id) AS revs, \
         array_agg(last_activity_at ORDER BY id) AS times FROM locked\
     ), senders AS MATERIALIZED (\
       SELECT p.user_id FROM members p \
-      JOIN unnest($15::uuid[], $16::uuid[]) v(conversation_id, user_id) \
+      JOIN unnest($14::uuid[], $15::uuid[]) v(conversation_id, user_id) \
         ON p.conversation_id = v.conversation_id AND p.user_id = v.user_id \
       WHERE CASE WHEN p.left_at IS NULL THEN TRUE ELSE FALSE END \
       ORDER BY p.conversation_id, p.user_id FOR NO KEY UPDATE OF p\
     ), checked AS MATERIALIZED (\
-      SELECT s.* FROM stands s WHERE cardinality(s.seqs) = cardinality($12::uuid[]) \
-        AND (SELECT count(*) FROM senders) = cardinality($15::uuid[]) \
+      SELECT s.* FROM stands s WHERE cardinality(s.seqs) = cardinality($11::uuid[]) \
+        AND (SELECT count(*) FROM senders) = cardinality($14::uuid[]) \
         AND NOT EXISTS (\
           SELECT FROM unnest($2::uuid[], $3::uuid[], $6::text[]) v(conversation_id, sender_id, client_id) \
           WHERE (SELECT k.id FROM messages k WHERE k.sender_id = v.sender_id AND k.client_id = v.client_id \
             AND CASE WHEN k.conversation_id = v.conversation_id THEN TRUE ELSE FALSE END) IS NOT NULL)\
     ), stored AS (\
       INSERT INTO messages \
-        (id, conversation_id, seq, rev, sender_id, kind, body, client_id, fingerprint, created_at, terms) \
+        (id, conversation_id, seq, rev, sender_id, kind, body, client_id, fingerprint, created_at) \
       SELECT v.id, v.conversation_id, s.seqs[v.place] + v.nth, s.revs[v.place] + v.nth, v.sender_id, v.kind, v.body, \
-        v.client_id, v.fingerprint, greatest(s.times[v.place], v.at), \
-        array_to_tsvector(string_to_array(v.lexemes, ' ')) \
+        v.client_id, v.fingerprint, greatest(s.times[v.place], v.at) \
       FROM checked s, unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::bytea[], \
-          $8::int8[], $9::text[], $10::int4[], $11::int8[]) \
-        v(id, conversation_id, sender_id, kind, body, client_id, fingerprint, at, lexemes, place, nth)\
+          $8::int8[], $9::int4[], $10::int8[]) \
+        v(id, conversation_id, sender_id, kind, body, client_id, fingerprint, at, place, nth)\
     ), readers AS (\
       UPDATE members p SET read_seq = s.seqs[v.place] + v.nth, delivered_seq = s.seqs[v.place] + v.nth, \
         read_at = greatest(s.times[v.place], v.at), delivered_at = greatest(s.times[v.place], v.at) \
-      FROM checked s, unnest($15::uuid[], $16::uuid[], $17::int4[], $18::int8[], $19::int8[]) \
+      FROM checked s, unnest($14::uuid[], $15::uuid[], $16::int4[], $17::int8[], $18::int8[]) \
         v(conversation_id, user_id, place, nth, at) \
       WHERE p.conversation_id = v.conversation_id AND p.user_id = v.user_id\
     ), moved AS (\
       UPDATE conversations c SET last_seq = c.last_seq + v.count, rev = c.rev + v.count, \
         last_activity_at = greatest(c.last_activity_at, v.at) \
-      FROM checked s, unnest($12::uuid[], $13::int8[], $14::int8[]) v(id, count, at) \
+      FROM checked s, unnest($11::uuid[], $12::int8[], $13::int8[]) v(id, count, at) \
       WHERE c.id = v.id\
     ) \
     SELECT seqs, revs, times FROM checked";
@@ -174,7 +173,6 @@ async fn run(
                 .bind_iter(),
         )
         .bind(counted.steps.iter().map(|s| s.at.as_millis()).bind_iter())
-        .bind(batch.iter().map(|p| p.lexemes.as_deref()).bind_iter())
         .bind(new().map(|new| place(&new.conversation_id)).bind_iter())
         .bind(counted.steps.iter().map(|step| step.nth).bind_iter())
         .bind(uuids(counted.conversations.keys().copied()))

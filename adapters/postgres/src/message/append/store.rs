@@ -9,24 +9,22 @@ use crate::error::InDomain as _;
 use crate::sql::uuids;
 use crate::storage::Tx;
 
-/// The messages (`$1` to `$14`), their senders' watermarks (`$15` to `$18`), and where the conversations stand
-/// then (`$19` to `$22`).
+/// The messages (`$1` to `$13`), their senders' watermarks (`$14` to `$17`), and where the conversations stand
+/// then (`$18` to `$21`).
 pub(crate) const STORE: &str = "\
     WITH stored AS (\
       INSERT INTO messages \
         (id, conversation_id, seq, rev, sender_id, kind, body, attachments, reply_to, thread_id, \
-         client_id, fingerprint, created_at, terms) \
+         client_id, fingerprint, created_at) \
       SELECT v.id, v.conversation_id, v.seq, v.rev, v.sender_id, v.kind, v.body, \
-        v.attachments::uuid[], v.reply_to, v.thread_id, v.client_id, v.fingerprint, v.created_at, \
-        array_to_tsvector(string_to_array(v.lexemes, ' ')) \
+        v.attachments::uuid[], v.reply_to, v.thread_id, v.client_id, v.fingerprint, v.created_at \
       FROM unnest($1::uuid[], $2::uuid[], $3::int8[], $4::int8[], $5::uuid[], $6::text[], \
-          $7::text[], $8::text[], $9::uuid[], $10::uuid[], $11::text[], $12::bytea[], $13::int8[], \
-          $14::text[]) \
+          $7::text[], $8::text[], $9::uuid[], $10::uuid[], $11::text[], $12::bytea[], $13::int8[]) \
         v(id, conversation_id, seq, rev, sender_id, kind, body, attachments, reply_to, thread_id, \
-          client_id, fingerprint, created_at, lexemes)\
+          client_id, fingerprint, created_at)\
     ), senders AS MATERIALIZED (\
       SELECT p.conversation_id, p.user_id, v.seq, v.at FROM members p \
-      JOIN unnest($15::uuid[], $16::uuid[], $17::int8[], $18::int8[]) \
+      JOIN unnest($14::uuid[], $15::uuid[], $16::int8[], $17::int8[]) \
         v(conversation_id, user_id, seq, at) \
         ON p.conversation_id = v.conversation_id AND p.user_id = v.user_id \
       ORDER BY p.conversation_id, p.user_id FOR NO KEY UPDATE OF p\
@@ -37,7 +35,7 @@ pub(crate) const STORE: &str = "\
       WHERE p.conversation_id = v.conversation_id AND p.user_id = v.user_id\
     ) \
     UPDATE conversations c SET last_seq = v.seq, rev = v.rev, last_activity_at = v.at \
-    FROM unnest($19::uuid[], $20::int8[], $21::int8[], $22::int8[]) v(id, seq, rev, at) \
+    FROM unnest($18::uuid[], $19::int8[], $20::int8[], $21::int8[]) v(id, seq, rev, at) \
     WHERE c.id = v.id";
 
 /// After [`STORE`], since a root may be in the same batch.
@@ -84,7 +82,6 @@ pub(super) async fn store(tx: &mut Tx, batch: &Batch<'_>) -> Result<()> {
                 .bind_iter(),
         )
         .bind(numbers().map(|n| n.created_at.as_millis()).bind_iter())
-        .bind(prepared().map(|p| p.lexemes.as_deref()).bind_iter())
         .bind(uuids(batch.readers.keys().map(|key| key.0)))
         .bind(uuids(batch.readers.keys().map(|key| key.1)))
         .bind(batch.readers.values().map(|to| to.0).bind_iter())

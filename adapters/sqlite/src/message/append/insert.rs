@@ -6,6 +6,7 @@ use connexus_domain::message::{Appended, Fingerprint};
 use connexus_domain::{AttachmentId, ClientId, MessageBody, MessageId, NewMessage, Result};
 
 use crate::error::InDomain as _;
+use crate::sql::{Statements, chunks, statements};
 use crate::storage::Tx;
 
 /// A message with all that it is stored with.
@@ -14,38 +15,16 @@ pub(super) struct NewRow<'b> {
     pub numbers: Appended,
     /// Only with a `client_id`.
     pub fingerprint: Option<Fingerprint>,
-    /// What it is found by.
-    pub tokens: Option<String>,
 }
 
-/// How many rows one statement takes. A few fixed numbers, so that the statements stay prepared.
-const SIZES: [usize; 5] = [256, 64, 16, 4, 1];
-
-static MESSAGES: LazyLock<[String; SIZES.len()]> = LazyLock::new(|| {
-    SIZES.map(|rows| {
-        values(
-            "INSERT INTO messages \
-             (num, id, conversation_id, seq, rev, sender_id, kind, body, attachments, reply_to, \
-              thread_id, client_id, fingerprint, created_at) VALUES ",
-            "(?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-            rows,
-        )
-    })
+static MESSAGES: LazyLock<Statements> = LazyLock::new(|| {
+    statements(
+        "INSERT INTO messages \
+         (num, id, conversation_id, seq, rev, sender_id, kind, body, attachments, reply_to, \
+          thread_id, client_id, fingerprint, created_at) VALUES ",
+        "(?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    )
 });
-
-static TERMS: LazyLock<[String; SIZES.len()]> = LazyLock::new(|| {
-    SIZES.map(|rows| {
-        values(
-            "INSERT INTO message_terms (rowid, tokens) VALUES ",
-            "(?,?)",
-            rows,
-        )
-    })
-});
-
-fn values(start: &str, row: &str, rows: usize) -> String {
-    format!("{start}{}", vec![row; rows].join(","))
-}
 
 pub(super) async fn insert(tx: &mut Tx, rows: &[NewRow<'_>]) -> Result<()> {
     let first: i64 = sqlx::query_scalar("SELECT coalesce(max(num), 0) + 1 FROM messages")
@@ -75,33 +54,7 @@ pub(super) async fn insert(tx: &mut Tx, rows: &[NewRow<'_>]) -> Result<()> {
         }
         query.execute(&mut **tx).await.in_domain()?;
     }
-    let found_by: Vec<(i64, &str)> = numbered
-        .iter()
-        .filter_map(|(num, row)| Some((*num, row.tokens.as_deref()?)))
-        .collect();
-    for (chunk, sql) in chunks(&found_by, &TERMS) {
-        let mut query = sqlx::query(sql);
-        for (num, tokens) in chunk {
-            query = query.bind(*num).bind(*tokens);
-        }
-        query.execute(&mut **tx).await.in_domain()?;
-    }
     Ok(())
-}
-
-/// Cuts a list into pieces of the sizes for which there are statements.
-fn chunks<'r, T>(
-    mut rest: &'r [T],
-    statements: &'static [String; SIZES.len()],
-) -> Vec<(&'r [T], &'static str)> {
-    let mut chunks = Vec::new();
-    for (size, sql) in SIZES.into_iter().zip(statements) {
-        while let Some((chunk, later)) = rest.split_at_checked(size) {
-            chunks.push((chunk, sql.as_str()));
-            rest = later;
-        }
-    }
-    chunks
 }
 
 /// Sixteen bytes each; nothing for none.
