@@ -94,8 +94,13 @@ pub(super) async fn amend(
     Ok(())
 }
 
-/// Takes all out that is known of a deleted conversation.
+/// Takes all out that is known of a conversation that has no messages any more: after whoever indexes now, who
+/// may still have seen some.
 pub(crate) async fn forget(tx: &mut Tx, id: ConversationId) -> Result<()> {
+    sqlx::query("SELECT id FROM search_state WHERE id = 1 FOR UPDATE")
+        .execute(&mut **tx)
+        .await
+        .in_domain()?;
     for sql in [
         "DELETE FROM search_segments WHERE conversation_id = $1",
         "DELETE FROM search_heads WHERE conversation_id = $1",
