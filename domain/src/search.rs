@@ -1,6 +1,6 @@
 //! Searching messages: what a backend keeps for it, and how matches are found in what it keeps.
 //!
-//! To index each message when it is stored would cost more than to store it. So neighbouring messages of a
+//! To index each message when it is stored would add half or more to what storing it costs. So neighbouring messages of a
 //! conversation are indexed together, some time after they were stored, as a *segment*, which has every term
 //! that one of them has. What is not indexed yet, a conversation's *tail*, is read by the search itself. An
 //! index of segments says where to look; whether a message matches is decided by its words as they are.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 use connexus_contract::World;
+use connexus_contract::world::EVER;
 use connexus_domain::attachment::AvatarOwner;
 use connexus_domain::ports::{HistoryRange, MessageRepository as _, MessageSearch, Storage as _};
 use connexus_domain::search::Span;
@@ -25,8 +26,6 @@ use crate::query::Query;
 use crate::{MongoOptions, MongoStorage, attachment, block, conversation, message, session, user};
 
 const LIMIT: Limit = Limit::of(20);
-/// Later than every message.
-const EVER: Timestamp = Timestamp::from_millis(i64::MAX);
 
 #[allow(clippy::too_many_lines, reason = "it is a table")]
 /// A query, and whether it may sort: only what is bounded by one user, one page or one message.

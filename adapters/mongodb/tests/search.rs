@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use bson::{Document, doc};
 use connexus_contract::World;
+use connexus_contract::world::{ALL, EVER};
 use connexus_domain::message::MessageBody;
-use connexus_domain::ports::{MessageSearch, Storage};
-use connexus_domain::{Limit, MessageId, Timestamp, UserId, terms};
+use connexus_domain::ports::Storage;
+use connexus_domain::{Limit, MessageId};
 use connexus_mongodb::MongoStorage;
 use futures_util::TryStreamExt as _;
 use mongodb::{Database, IndexModel};
@@ -19,28 +20,11 @@ mod support;
 
 use support::Place;
 
-/// Later than every message.
-const EVER: Timestamp = Timestamp::from_millis(i64::MAX);
-const ALL: Limit = Limit::of(1_000);
-
 async fn migrated(place: &Place) -> (Arc<MongoStorage>, World, Database) {
     let storage = place.open().await;
     storage.migrate().await.unwrap();
     let world = World::over(storage.clone(), 0);
     (storage, world, place.outside().await)
-}
-
-async fn found(storage: &MongoStorage, viewer: UserId, text: &str) -> Vec<MessageId> {
-    let search = MessageSearch {
-        viewer,
-        query: terms::query(text).unwrap(),
-        conversation_id: None,
-        sender_id: None,
-        before: None,
-        limit: ALL,
-    };
-    let page = storage.messages().search(&search).await.unwrap();
-    page.items.iter().map(|message| message.id).collect()
 }
 
 async fn index(storage: &MongoStorage) -> u64 {
@@ -85,11 +69,11 @@ async fn who_sends_writes_nothing_for_search() {
         assert_eq!(all(&outside, collection).await, []);
     }
     assert!(!all(&outside, "messages").await[0].contains_key("terms"));
-    assert_eq!(found(&storage, b, "words").await, [message.id]);
+    assert_eq!(world.found(b, "words").await, [message.id]);
     assert_eq!(index(&storage).await, 1);
     assert_eq!(index(&storage).await, 0);
     assert_eq!(spans(&outside).await, [(1, 1, false)]);
-    assert_eq!(found(&storage, b, "words").await, [message.id]);
+    assert_eq!(world.found(b, "words").await, [message.id]);
 }
 
 #[tokio::test]
@@ -119,7 +103,7 @@ async fn what_was_edited_or_deleted_leaves_no_word_in_the_index() {
         spans(&outside).await,
         [(1, 4, false), (1, 1, true), (3, 3, true), (4, 4, true)]
     );
-    assert_eq!(found(&storage, a, "yellow").await, [said[0]]);
+    assert_eq!(world.found(a, "yellow").await, [said[0]]);
     assert_eq!(index(&storage).await, 3);
     assert_eq!(spans(&outside).await, [(1, 2, false)]);
     let left = ["one", "red", "two", "yellow"].map(str::to_owned);
@@ -128,7 +112,7 @@ async fn what_was_edited_or_deleted_leaves_no_word_in_the_index() {
     edit(3, "blue again").await;
     assert_eq!(index(&storage).await, 1);
     assert_eq!(spans(&outside).await, [(1, 2, false), (4, 4, false)]);
-    assert_eq!(found(&storage, a, "blue").await, [said[3]]);
+    assert_eq!(world.found(a, "blue").await, [said[3]]);
 }
 
 #[tokio::test]
@@ -151,10 +135,7 @@ async fn segments_are_made_anew_each_in_its_place() {
     assert_eq!(index(&storage).await, 3);
     let expected = [(1, 2, false), (3, 4, false), (5, 6, false)];
     assert_eq!(spans(&outside).await, expected);
-    assert_eq!(
-        found(&storage, a, "other").await,
-        [said[5], said[1], said[0]]
-    );
+    assert_eq!(world.found(a, "other").await, [said[5], said[1], said[0]]);
 }
 
 /// A node whose clock is ahead, or a batch that came late.
@@ -173,7 +154,7 @@ async fn ids_need_not_be_in_the_order_of_seqs() {
         let one = Limit::of(1);
         assert_eq!(storage.messages().index(EVER, one).await.unwrap(), 1);
         assert_eq!(spans(&outside).await, [(1, 3, false)]);
-        assert_eq!(found(&storage, a, "words").await, expected);
+        assert_eq!(world.found(a, "words").await, expected);
     }
     assert_eq!(index(&storage).await, 0);
     assert_eq!(all(&outside, "search_heads").await.len(), 1);
@@ -289,12 +270,12 @@ async fn what_an_older_version_stored_is_found_before_it_is_indexed_and_after() 
     assert!(!indexes.contains(&"messages_terms".to_owned()));
 
     said.reverse();
-    assert_eq!(found(&storage, b, "apple").await, said);
+    assert_eq!(world.found(b, "apple").await, said);
     assert_eq!(index(&storage).await, 3);
     assert_eq!(spans(&outside).await, [(1, 3, false)]);
-    assert_eq!(found(&storage, b, "apple").await, said);
-    assert_eq!(found(&storage, b, "app gre").await, []);
-    assert_eq!(found(&storage, b, "apple gre").await, [said[1]]);
+    assert_eq!(world.found(b, "apple").await, said);
+    assert_eq!(world.found(b, "app gre").await, []);
+    assert_eq!(world.found(b, "apple gre").await, [said[1]]);
     // and what is changed is rid of its terms
     let gone = storage.messages().delete(said[1], a, world.now()).await;
     assert!(gone.unwrap().changed);

@@ -6,12 +6,9 @@ mod common;
 
 use common::Database;
 use connexus_contract::World;
+use connexus_contract::world::{ALL, EVER, body};
 use connexus_domain::ports::Storage as _;
-use connexus_domain::{Limit, MessageBody, Timestamp};
 use sqlx::postgres::PgConnection;
-
-const EVER: Timestamp = Timestamp::from_millis(i64::MAX);
-const ALL: Limit = Limit::of(1_000);
 
 /// All terms of the index, without the tags of their conversations.
 async fn terms(connection: &mut PgConnection) -> String {
@@ -47,10 +44,9 @@ async fn a_word_that_is_not_said_any_more_is_not_kept() {
     storage.messages().index(EVER, ALL).await.unwrap();
     assert_eq!(terms(&mut outside).await, "blue red words");
 
-    let body = MessageBody::parse("green").unwrap();
     let messages = storage.messages();
     messages
-        .edit(edited.id, by, &body, world.now())
+        .edit(edited.id, by, &body("green"), world.now())
         .await
         .unwrap();
     messages.delete(deleted.id, by, world.now()).await.unwrap();

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use common::{Database, open, run};
 use connexus_contract::World;
+use connexus_contract::world::EVER;
 use connexus_domain::message::AppendOutcome;
-use connexus_domain::ports::{HistoryRange, MessageSearch, Storage};
+use connexus_domain::ports::{HistoryRange, Storage};
 use connexus_domain::{
-    ConversationId, Emoji, Entity, Error, Limit, Message, MessageId, NewMessage, Result, Timestamp,
-    UserId, WatermarkAdvance, terms,
+    ConversationId, Emoji, Entity, Error, Limit, Message, NewMessage, Result, UserId,
+    WatermarkAdvance,
 };
 use connexus_postgres::{OpenError, PostgresOptions, PostgresStorage};
 use sqlx::postgres::PgConnection;
@@ -63,19 +64,6 @@ impl Group {
             .messages()
             .history(self.id, HistoryRange::Latest, Limit::of(10_000))
             .await
-    }
-
-    async fn search(&self, viewer: UserId, text: &str) -> Vec<MessageId> {
-        let search = MessageSearch {
-            viewer,
-            query: terms::query(text).unwrap(),
-            conversation_id: None,
-            sender_id: None,
-            before: None,
-            limit: Limit::of(10),
-        };
-        let page = self.storage.messages().search(&search).await.unwrap();
-        page.items.iter().map(|message| message.id).collect()
     }
 
     /// Holds the sender's row, so that a batch stops after its messages are written.
@@ -174,11 +162,10 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
           FROM unnest(ARRAY['grössere', 'more', 'words']) term)";
     run(&mut group.database.outside().await, undo.to_owned()).await;
     group.storage.migrate().await.unwrap();
-    assert_eq!(group.search(by, "words GRÖSS").await, [message.id]);
-    let ever = Timestamp::from_millis(i64::MAX);
-    let indexed = group.storage.messages().index(ever, Limit::of(10)).await;
+    assert_eq!(group.world.found(by, "words GRÖSS").await, [message.id]);
+    let indexed = group.storage.messages().index(EVER, Limit::of(10)).await;
     assert_eq!(indexed.unwrap(), 1);
-    assert_eq!(group.search(by, "words GRÖSS").await, [message.id]);
+    assert_eq!(group.world.found(by, "words GRÖSS").await, [message.id]);
     let file = group.world.file(group.id, by).await;
     let new = group.world.with_files(group.id, by, &[&file]);
     let newer = group.world.put(new).await;

@@ -7,10 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use connexus_contract::World;
-use connexus_contract::world::{ALL, body};
-use connexus_domain::ports::{HistoryRange, MessageSearch, Storage};
-use connexus_domain::terms::query;
-use connexus_domain::{ConversationId, Error, Limit, MessageId, Timestamp, UserId};
+use connexus_contract::world::{ALL, EVER, body};
+use connexus_domain::ports::{HistoryRange, Storage};
+use connexus_domain::{ConversationId, Error, Limit};
 use connexus_sqlite::{OpenError, SqliteOptions, SqliteStorage};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
@@ -176,15 +175,15 @@ async fn what_was_stored_before_there_were_segments_is_found() {
         .await
         .unwrap();
     storage.migrate().await.unwrap();
-    assert_eq!(found(&world, b, "words").await, expected);
+    assert_eq!(world.found(b, "words").await, expected);
     assert_eq!(count(&folder, "search_segments").await, 0);
     for (limit, left) in [(50, 20), (50, 0)] {
         let step = storage.messages().index(EVER, Limit::of(limit)).await;
         assert_eq!(step.unwrap(), u64::from(if left == 0 { 20 } else { limit }));
-        assert_eq!(found(&world, b, "words").await, expected);
+        assert_eq!(world.found(b, "words").await, expected);
     }
     assert_eq!(count(&folder, "search_segments").await, 2);
-    assert_eq!(found(&world, b, "words 69").await, expected[..1]);
+    assert_eq!(world.found(b, "words 69").await, expected[..1]);
 }
 
 #[tokio::test]
@@ -297,13 +296,10 @@ async fn of_a_purged_conversation_nothing_is_left_in_the_index() {
     for (table, rows) in INDEX.into_iter().zip([2, 1, 2]) {
         assert_eq!(count(&folder, table).await, rows, "{table}");
     }
-    assert_eq!(found(&world, b, "words").await.len(), 70);
+    assert_eq!(world.found(b, "words").await.len(), 70);
 }
 
 const INDEX: [&str; 3] = ["search_segments", "search_heads", "segment_terms_docsize"];
-
-/// Later than every message.
-const EVER: Timestamp = Timestamp::from_millis(i64::MAX);
 
 async fn count(folder: &TempDir, table: &str) -> i64 {
     let sql = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
@@ -322,19 +318,6 @@ async fn with_term(folder: &TempDir, id: ConversationId, term: &str) -> u64 {
         .bind(term)
         .fetch_one(&mut connection);
     rows.await.unwrap()
-}
-
-async fn found(world: &World, viewer: UserId, text: &str) -> Vec<MessageId> {
-    let search = MessageSearch {
-        viewer,
-        query: query(text).unwrap(),
-        conversation_id: None,
-        sender_id: None,
-        before: None,
-        limit: ALL,
-    };
-    let page = world.messages().search(&search).await.unwrap();
-    page.items.iter().map(|message| message.id).collect()
 }
 
 #[tokio::test]

@@ -23,8 +23,10 @@ use uuid::Uuid;
 use crate::Backend;
 
 mod files;
+mod words;
 
 pub use files::measured;
+pub use words::{EVER, search};
 
 /// The first moment of every world: 2024-01-01T00:00:00Z.
 const START: i64 = 1_704_067_200_000;

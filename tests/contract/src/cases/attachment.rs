@@ -4,15 +4,13 @@ use connexus_domain::attachment::{
     Attachment, AttachmentState, ContentHash, Measured, MediaKind, NewAttachment, Purpose,
 };
 use connexus_domain::message::AppendOutcome;
-use connexus_domain::ports::{HistoryRange, MessageSearch};
-use connexus_domain::{
-    AttachmentId, Change, ConversationId, Entity, Limit, Message, NewMessage, terms,
-};
+use connexus_domain::ports::HistoryRange;
+use connexus_domain::{AttachmentId, Change, ConversationId, Entity, Limit, Message, NewMessage};
 
 use super::append::invalid;
 use crate::World;
 use crate::world::{
-    ALL, Fault, NOT_MEMBER, body, duplicate, emoji, fault, later, measured, stored,
+    ALL, Fault, NOT_MEMBER, body, duplicate, emoji, fault, later, measured, search, stored,
 };
 
 pub(super) const NO_FILE: Fault = Fault::NotFound(Entity::Attachment);
@@ -145,15 +143,7 @@ pub async fn a_message_shows_its_attachments_wherever_it_is_read(w: &World) {
     assert_eq!(snapshot.messages.last(), Some(&message));
     let thread = w.messages().thread(root.id, 0, ALL).await.unwrap();
     assert_eq!(thread, std::slice::from_ref(&message));
-    let search = MessageSearch {
-        viewer: b,
-        query: terms::query("files").unwrap(),
-        conversation_id: None,
-        sender_id: None,
-        before: None,
-        limit: ALL,
-    };
-    let found = w.messages().search(&search).await.unwrap();
+    let found = w.messages().search(&search(b, "files")).await.unwrap();
     assert_eq!(found.items, std::slice::from_ref(&message));
     assert_eq!(w.summary(id, b).await.last_message, Some(message.clone()));
     let list = w.conversations().list(b, None, None, ALL).await.unwrap();

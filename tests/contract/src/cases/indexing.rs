@@ -5,12 +5,9 @@ use std::collections::BTreeSet;
 use connexus_domain::ports::MessageSearch;
 use connexus_domain::{ConversationId, Limit, Message, MessageId, Timestamp, UserId};
 
-use super::search::{found, library, search};
+use super::search::{found, library};
 use crate::World;
-use crate::world::{ALL, body, stored, walk};
-
-/// Later than every message.
-pub(super) const EVER: Timestamp = Timestamp::from_millis(i64::MAX);
+use crate::world::{ALL, EVER, body, search, stored, walk};
 
 async fn index_all(w: &World) -> u64 {
     let mut count = 0;
@@ -33,9 +30,7 @@ pub async fn a_step_takes_in_what_is_old_enough_and_no_more_than_asked(w: &World
         library(w, ["red", "red green", "green red", "blue red"]).await;
     let step = async |before, limit| {
         let count = w.messages().index(before, Limit::of(limit)).await;
-        let page = w.messages().search(&search(reader, "red")).await.unwrap();
-        let ids: Vec<MessageId> = page.items.iter().map(|message| message.id).collect();
-        assert_eq!(ids, [four, three, two, one]);
+        assert_eq!(w.found(reader, "red").await, [four, three, two, one]);
         count.unwrap()
     };
     assert_eq!(step(made_at(one), 100).await, 0, "all are too young");
@@ -64,8 +59,7 @@ pub async fn what_is_indexed_is_found_as_it_is_edited_and_deleted(w: &World) {
         assert!(changed.unwrap().changed);
     };
     let ask = async |text: &str| {
-        let page = w.messages().search(&search(reader, text)).await.unwrap();
-        let ids: Vec<MessageId> = page.items.iter().map(|message| message.id).collect();
+        let ids = w.found(reader, text).await;
         assert_eq!(found(w, reader, text).await, ids, "{text}");
         ids
     };
@@ -190,8 +184,7 @@ pub async fn who_writes_while_it_is_indexed_is_found(w: &World) {
             _ => {}
         }
         // everything is found at once, wherever it is
-        let now = found_now(w, b, "edited").await;
-        assert_eq!(now, expected, "after {n}");
+        assert_eq!(found_now(w, b, "edited").await, expected, "after {n}");
     }
     for indexer in indexers {
         indexer.await.unwrap();
@@ -202,6 +195,5 @@ pub async fn who_writes_while_it_is_indexed_is_found(w: &World) {
 }
 
 async fn found_now(w: &World, viewer: UserId, text: &str) -> BTreeSet<MessageId> {
-    let page = w.messages().search(&search(viewer, text)).await.unwrap();
-    page.items.into_iter().map(|message| message.id).collect()
+    w.found(viewer, text).await.into_iter().collect()
 }

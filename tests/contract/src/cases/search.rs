@@ -3,20 +3,8 @@
 use connexus_domain::ports::MessageSearch;
 use connexus_domain::{ConversationId, Limit, Message, MessageId, UserId, terms};
 
-use super::indexing::EVER;
 use crate::World;
-use crate::world::{ALL, body, walk};
-
-pub(super) fn search(viewer: UserId, text: &str) -> MessageSearch {
-    MessageSearch {
-        viewer,
-        query: terms::query(text).unwrap_or_else(|| panic!("{text:?} has no terms")),
-        conversation_id: None,
-        sender_id: None,
-        before: None,
-        limit: ALL,
-    }
-}
+use crate::world::{ALL, EVER, body, search, walk};
 
 /// What is found, which is the same whether nothing more, a part or all is indexed.
 async fn run(w: &World, search: &MessageSearch) -> Vec<MessageId> {

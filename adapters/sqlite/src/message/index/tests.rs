@@ -3,16 +3,13 @@
 use std::sync::Arc;
 
 use connexus_contract::World;
-use connexus_contract::world::{ALL, body};
-use connexus_domain::ports::{MessageSearch, Storage as _};
-use connexus_domain::terms::query;
+use connexus_contract::world::{EVER, body, search};
+use connexus_domain::ports::Storage as _;
 use connexus_domain::{Message, UserId};
 use tempfile::TempDir;
 
 use super::*;
 use crate::SqliteOptions;
-
-const EVER: Timestamp = Timestamp::from_millis(i64::MAX);
 
 struct Place {
     _folder: TempDir,
@@ -62,14 +59,7 @@ impl Place {
     }
 
     async fn found(&self, text: &str) -> Vec<Seq> {
-        let search = MessageSearch {
-            viewer: self.reader,
-            query: query(text).unwrap(),
-            conversation_id: None,
-            sender_id: None,
-            before: None,
-            limit: ALL,
-        };
+        let search = search(self.reader, text);
         let page = self.storage.messages().search(&search).await.unwrap();
         page.items.iter().map(|message| message.seq).collect()
     }
