@@ -6,9 +6,10 @@ use connexus_domain::event::PresenceChange;
 use connexus_domain::{ConversationId, Event, Message, Presence, UserId};
 use connexus_wire::text::Id;
 use connexus_wire::time::Time;
+use serde::Serialize;
 use serde_json::json;
 
-use super::shapes::{self, Progress};
+use super::shapes::{self, MessageShape, Progress, SenderShape};
 use crate::links::Links;
 use crate::times::maybe;
 use crate::voice::{To, Told};
@@ -53,12 +54,17 @@ pub fn tell(delivery: &Delivery, links: &Links) -> Vec<Told> {
 }
 
 fn created(message: &Message, scene: &Scene, links: &Links) -> Told {
-    let shape = shapes::message(message, scene, &Progress::default(), links);
-    let conversation = Id::from(message.conversation_id);
-    Told::all(
-        "new_message",
-        &json!({"message": shape, "conversationId": conversation}),
-    )
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Payload<'a> {
+        message: MessageShape<'a>,
+        conversation_id: Id,
+    }
+    let payload = Payload {
+        message: MessageShape::of(message, scene, &Progress::default(), links),
+        conversation_id: message.conversation_id.into(),
+    };
+    Told::all("new_message", &payload)
 }
 
 fn edited(message: &Message) -> Told {
@@ -173,7 +179,7 @@ fn of_conversation(event: &Event, scene: &Scene, links: &Links) -> Option<Told> 
             &json!({
                 "conversationId": id,
                 "groupId": id,
-                "user": shapes::sender(scene, member.user_id, links),
+                "user": SenderShape::of(scene, member.user_id, links),
             }),
         ),
         Event::MemberLeft(member) => Told::all(

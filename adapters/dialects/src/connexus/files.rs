@@ -4,7 +4,8 @@ use connexus_domain::attachment::Purpose;
 use connexus_domain::{AttachmentId, Entity};
 use serde_json::Value;
 
-use super::{done, shapes, users};
+use super::shapes::AttachmentShape;
+use super::{done, users};
 use crate::refused::{Refused, Result};
 use crate::rest::{Answer, Call, upload};
 use crate::{ids, links};
@@ -17,7 +18,7 @@ pub async fn attach(mut call: Call) -> Answer {
         .ok_or_else(|| Refused::field("conversationId", "is required"))?;
     let id = ids::parse(id, Entity::Conversation)?;
     let file = form.store(Purpose::Message(id)).await?;
-    let shape = shapes::attachment(&file, call.links());
+    let shape = AttachmentShape::of(&file, call.links());
     done(201, "File uploaded successfully", shape)
 }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::files::named;
-use super::shapes::{self, Progress};
+use super::shapes::{MessageShape, Progress};
 use super::{done, plainly};
 use crate::refused::{Refused, Result};
 use crate::rest::{Answer, Call};
@@ -38,16 +38,16 @@ pub async fn history(call: Call) -> Answer {
     let people = people::senders(app, &all).await?;
     let receipts = app.receipts.list(actor, id, None, Limit::of(Limit::MAX));
     let progress = Progress::of(receipts.await?.items);
-    let shapes: Vec<Value> = page
+    let links = call.links();
+    let shapes: Vec<MessageShape<'_>> = page
         .messages
         .iter()
         .map(|message| {
-            let mut shape = shapes::message(message, &people, &progress, call.links());
-            let answered = quoted.iter().find(|m| message.reply_to == Some(m.id));
-            if let Some(answered) = answered {
-                shape["replyTo"] = shapes::quoted(answered, &people, call.links());
+            let shape = MessageShape::of(message, &people, &progress, links);
+            match quoted.iter().find(|m| message.reply_to == Some(m.id)) {
+                Some(answered) => shape.answering(answered, &people, links),
+                None => shape,
             }
-            shape
         })
         .collect();
     done(200, "Messages retrieved successfully", shapes)
@@ -137,18 +137,22 @@ pub async fn send(call: Call) -> Answer {
     let (id, input) = call.fields::<Outgoing>()?.checked()?;
     let actor = call.quiet_actor()?;
     let sent = call.app().messages.send(&actor, id, input).await?;
-    let shape = shape(&call, &actor, &sent.message).await?;
-    done(201, "Message sent successfully", shape)
+    shown(
+        &call,
+        &actor,
+        201,
+        "Message sent successfully",
+        &sent.message,
+    )
+    .await
 }
 
-async fn shape(call: &Call, actor: &Actor, message: &Message) -> Result<Value> {
+/// Answers with one message.
+async fn shown(call: &Call, actor: &Actor, status: u16, said: &str, message: &Message) -> Answer {
     let scene = call.app().scenes.of_message(actor, message).await?;
-    Ok(shapes::message(
-        message,
-        &scene,
-        &Progress::default(),
-        call.links(),
-    ))
+    let progress = Progress::default();
+    let shape = MessageShape::of(message, &scene, &progress, call.links());
+    done(status, said, shape)
 }
 
 /// A change of a message.
@@ -170,8 +174,7 @@ pub async fn edit(call: Call) -> Answer {
     let id = ids::parse(&message_id, Entity::Message)?;
     let actor = call.actor()?;
     let message = call.app().messages.edit(actor, id, &new_content).await?;
-    let shape = shape(&call, actor, &message).await?;
-    done(200, "Message edited successfully", shape)
+    shown(&call, actor, 200, "Message edited successfully", &message).await
 }
 
 pub async fn delete(call: Call) -> Answer {
@@ -194,16 +197,21 @@ pub async fn react(call: Call) -> Answer {
     let (id, emoji) = reaction(&call)?;
     let actor = call.quiet_actor()?;
     let message = call.app().messages.react(&actor, id, &emoji).await?;
-    let shape = shape(&call, &actor, &message).await?;
-    done(200, "Reaction added successfully", shape)
+    shown(&call, &actor, 200, "Reaction added successfully", &message).await
 }
 
 pub async fn unreact(call: Call) -> Answer {
     let (id, emoji) = reaction(&call)?;
     let actor = call.quiet_actor()?;
     let message = call.app().messages.unreact(&actor, id, &emoji).await?;
-    let shape = shape(&call, &actor, &message).await?;
-    done(200, "Reaction removed successfully", shape)
+    shown(
+        &call,
+        &actor,
+        200,
+        "Reaction removed successfully",
+        &message,
+    )
+    .await
 }
 
 fn reaction(call: &Call) -> Result<(MessageId, String)> {

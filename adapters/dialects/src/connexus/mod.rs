@@ -18,6 +18,7 @@ use connexus_application::hub::Delivery;
 use connexus_domain::{AuthFailure, Denial, Error};
 use connexus_socketio::{Event, Later, Packet, Socket};
 use futures_util::future::LocalBoxFuture;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::dialect::Dialect;
@@ -157,11 +158,19 @@ fn wire_name(field: &str) -> &str {
 }
 
 /// `{success, message, data}`.
-fn done(status: u16, message: &str, data: impl serde::Serialize) -> Answer {
-    json(
-        status,
-        &json!({"success": true, "message": message, "data": data}),
-    )
+fn done(status: u16, message: &str, data: impl Serialize) -> Answer {
+    #[derive(Serialize)]
+    struct Body<'a, T> {
+        success: bool,
+        message: &'a str,
+        data: T,
+    }
+    let body = Body {
+        success: true,
+        message,
+        data,
+    };
+    json(status, &body)
 }
 
 /// `{success, message}`.

@@ -4,31 +4,18 @@ use connexus_application::Connexus;
 use connexus_application::conversations::ConversationView;
 use connexus_application::scene::Scene;
 use connexus_application::users::Profile;
-use connexus_domain::attachment::Attachment;
-use connexus_domain::{
-    ConversationKind, Member, Message, Receipt, Role, Seq, User, UserId, Visibility,
-};
+use connexus_domain::{ConversationKind, Member, Role, User, Visibility};
 use connexus_wire::text::Id;
 use connexus_wire::time::Time;
 use serde_json::{Value, json};
 
 use crate::links::Links;
-use crate::people::People;
 use crate::times::maybe;
 
-/// Whoever sent or did something.
-pub fn sender(people: &dyn People, id: UserId, links: &Links) -> Value {
-    match people.person(id) {
-        Some(user) => json!({
-            "_id": Id::from(user.id),
-            "name": user.display_name,
-            "username": user.username.as_str(),
-            "email": user.email.as_str(),
-            "avatar": avatar(user, links),
-        }),
-        None => json!({"_id": Id::from(id)}),
-    }
-}
+mod message;
+
+use message::words;
+pub use message::{AttachmentShape, MessageShape, Progress, SenderShape, reactions};
 
 /// A user's picture; empty when there is none, as these clients expect a text.
 pub fn avatar(user: &User, links: &Links) -> String {
@@ -86,128 +73,6 @@ pub fn found(profile: &Profile, links: &Links) -> Value {
     })
 }
 
-/// How far the members of a conversation have come, as far as they tell.
-#[derive(Debug, Default)]
-pub struct Progress(Vec<Receipt>);
-
-impl Progress {
-    /// From receipts.
-    pub fn of(receipts: Vec<Receipt>) -> Self {
-        Self(receipts)
-    }
-
-    fn others(&self, message: &Message) -> impl Iterator<Item = &Receipt> {
-        let sender = message.sender_id;
-        self.0.iter().filter(move |r| r.user_id != sender)
-    }
-
-    fn status(&self, message: &Message) -> &'static str {
-        let all = |reached: &dyn Fn(&Receipt) -> Seq| {
-            let mut others = self.others(message).peekable();
-            others.peek().is_some() && others.all(|r| reached(r) >= message.seq)
-        };
-        if all(&|r| r.read_seq) {
-            "read"
-        } else if all(&|r| r.delivered_seq) {
-            "delivered"
-        } else {
-            "sent"
-        }
-    }
-
-    fn read_by(&self, message: &Message) -> Value {
-        self.others(message)
-            .filter(|r| r.read_seq >= message.seq)
-            .map(|r| json!({"user": Id::from(r.user_id), "readAt": maybe(r.read_at)}))
-            .collect()
-    }
-}
-
-/// A message.
-pub fn message(
-    message: &Message,
-    people: &dyn People,
-    progress: &Progress,
-    links: &Links,
-) -> Value {
-    let changed = message.deleted_at.or(message.edited_at);
-    json!({
-        "_id": Id::from(message.id),
-        "content": message.body.as_deref().unwrap_or_default(),
-        "sender": sender(people, message.sender_id, links),
-        "conversation": Id::from(message.conversation_id),
-        "type": message.kind.as_str(),
-        "replyTo": message.reply_to.map(Id::from),
-        "attachments": message.attachments.iter().map(|file| attachment(file, links)).collect::<Value>(),
-        "reactions": reactions(message),
-        "status": progress.status(message),
-        "readBy": progress.read_by(message),
-        "isEdited": message.edited_at.is_some(),
-        "editedAt": maybe(message.edited_at),
-        "deletedAt": maybe(message.deleted_at),
-        "isDeleted": message.deleted_at.is_some(),
-        "createdAt": Time(message.created_at),
-        "updatedAt": Time(changed.unwrap_or(message.created_at)),
-    })
-}
-
-/// A file of a message.
-pub fn attachment(file: &Attachment, links: &Links) -> Value {
-    json!({
-        "_id": Id::from(file.id),
-        "id": Id::from(file.id),
-        "url": links.file(file.id),
-        "type": file.kind.as_str(),
-        "mimeType": file.media_type,
-        "name": file.name,
-        "size": file.size,
-        "thumbnail": links.thumbnail(file),
-        "width": file.width,
-        "height": file.height,
-        "duration": file.duration_ms.map(in_seconds),
-    })
-}
-
-/// Milliseconds in seconds, as players count.
-#[expect(clippy::cast_precision_loss, reason = "no recording lasts so long")]
-fn in_seconds(millis: u64) -> f64 {
-    millis as f64 / 1_000.0
-}
-
-/// A message as an answer to it shows it.
-pub fn quoted(message: &Message, people: &dyn People, links: &Links) -> Value {
-    json!({
-        "_id": Id::from(message.id),
-        "content": words(message),
-        "sender": sender(people, message.sender_id, links),
-        "type": message.kind.as_str(),
-        "isDeleted": message.deleted_at.is_some(),
-        "createdAt": Time(message.created_at),
-    })
-}
-
-/// What stands for a message in a preview.
-fn words(message: &Message) -> &str {
-    if message.is_live() {
-        message.body.as_deref().unwrap_or_default()
-    } else {
-        "This message was deleted"
-    }
-}
-
-/// Reactions, one entry for each user and emoji. When each was given is not kept: `timestamp` is null.
-pub fn reactions(message: &Message) -> Value {
-    let one = |emoji: &str, user: &UserId| json!({"user": Id::from(*user), "emoji": emoji, "timestamp": null});
-    message
-        .reactions
-        .iter()
-        .flat_map(|reaction| {
-            let emoji = reaction.emoji.as_str();
-            reaction.user_ids.iter().map(move |user| one(emoji, user))
-        })
-        .collect()
-}
-
 /// What these clients call the roles: there is no owner, only admins.
 pub const fn role(role: Role) -> &'static str {
     match role {
@@ -248,7 +113,7 @@ pub fn conversation(
         json!({
             "_id": Id::from(message.id),
             "content": words(message),
-            "sender": sender(scene, message.sender_id, links),
+            "sender": SenderShape::of(scene, message.sender_id, links),
             "type": message.kind.as_str(),
             "timestamp": Time(message.created_at),
         })

@@ -9,12 +9,12 @@ use connexus_socketio::{Event, Later};
 use connexus_wire::fields;
 use connexus_wire::text::Id;
 use garde::Validate;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::messages::{Edit, Outgoing, React};
-use super::shapes::{self, Progress};
+use super::shapes::{MessageShape, Progress, reactions};
 use super::users;
 use crate::ids;
 use crate::refused::{Refused, Result};
@@ -101,7 +101,7 @@ async fn act(conn: &Conn, name: &str, payload: Value) -> Result<Value> {
             } else {
                 app.messages.unreact(actor, id, &emoji).await?
             };
-            Ok(json!({"messageId": message_id, "reactions": shapes::reactions(&message)}))
+            Ok(json!({"messageId": message_id, "reactions": reactions(&message)}))
         }
         "edit_message" => {
             let Edit {
@@ -219,6 +219,15 @@ fn conversation(payload: &Value) -> Result<ConversationId> {
     Ok(ids::parse(text, Entity::Conversation)?)
 }
 
+/// What who sent a message is told.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Sent<'a> {
+    message: MessageShape<'a>,
+    temp_id: &'a Value,
+    conversation_id: Id,
+}
+
 /// Puts a message in line before the next event is taken, so that a socket's messages keep their order.
 async fn send(conn: Rc<Conn>, event: Event) -> Later {
     let ack = event.ack;
@@ -234,13 +243,14 @@ async fn send(conn: Rc<Conn>, event: Event) -> Later {
             let sent = ticket?.stored().await?;
             let message = sent.message;
             let scene = conn.app().scenes.of_message(&conn.actor, &message).await?;
-            let answer = json!({
-                "message": shapes::message(&message, &scene, &Progress::default(), conn.links()),
-                "tempId": temp_id,
-                "conversationId": Id::from(message.conversation_id),
-            });
+            let answer = Sent {
+                message: MessageShape::of(&message, &scene, &Progress::default(), conn.links()),
+                temp_id: &temp_id,
+                conversation_id: message.conversation_id.into(),
+            };
             conn.emit("message_sent", &answer);
-            Ok(answer)
+            // few ask for the acknowledgement, too
+            Ok(ack.as_ref().map_or(Value::Null, |_| json!(answer)))
         };
         let sent: Result<Value> = sent.await;
         reply(&conn, ack, sent, |refused| {
