@@ -43,7 +43,7 @@ impl Query {
         self
     }
 
-    /// By this index, where the planner cannot know better.
+    /// By this index: where the planner cannot know better, or need not think.
     pub fn by(mut self, index: &'static str) -> Self {
         self.hint = Some(index);
         self

@@ -10,6 +10,7 @@ use super::load;
 use crate::conversation;
 use crate::documents::{Id as _, MemberDoc, MessageDoc};
 use crate::error::Tried;
+use crate::indexes::MESSAGES_SEQ;
 use crate::query::Query;
 use crate::tx::Tx;
 
@@ -24,6 +25,7 @@ pub(crate) fn in_range(id: ConversationId, range: HistoryRange, limit: Limit) ->
         filter.insert("seq", bound);
     }
     let query = Query::of::<MessageDoc>(filter)
+        .by(MESSAGES_SEQ)
         .sort(doc! { "seq": direction })
         .limit(limit.and_one() - 1);
     load::shown(query)
