@@ -2,12 +2,16 @@
 //!
 //! Idle connections are measured up to 50,000. One address of this machine has about 28,000 ports for them, so
 //! the load client goes on from further addresses of 127.0.0.0/8, which exist on Linux without being set up.
+//! Where that is more than a process may have open files, several servers share them, each with a client of its own.
 
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
+
+mod several;
 
 use super::plot::{Line, Panel, draw};
 use super::{Backend, Load};
@@ -188,10 +192,17 @@ impl Growth<'_> {
 
     fn connections(&self) -> Result<Measured> {
         let mut all = Vec::new();
-        for connections in self.fitting(self.sizes.connections, 1)? {
-            let count = connections.to_string();
-            let options = ["--connections", &count, "--hold", self.sizes.duration];
-            all.push(self.client("connect", &options)?);
+        for &connections in self.sizes.connections {
+            let shares = several::shares(connections, self.most)?;
+            let held: Vec<Value> = std::thread::scope(|scope| {
+                let hold = |(nth, share)| scope.spawn(move || self.hold(nth, share));
+                let clients: Vec<_> = shares.into_iter().enumerate().map(hold).collect();
+                clients
+                    .into_iter()
+                    .map(|client| client.join().unwrap_or_else(|panic| resume_unwind(panic)))
+                    .collect::<Result<_>>()
+            })?;
+            all.push(several::together(held)?);
         }
         let all = joined(all);
         let across = |row: &Value| figure(row, "/connections");
@@ -212,6 +223,13 @@ impl Growth<'_> {
             ],
             raw: vec![all],
         })
+    }
+
+    /// So many idle connections to a server of their own.
+    fn hold(&self, nth: usize, connections: u64) -> Result<Value> {
+        let count = connections.to_string();
+        let options = ["--connections", &count, "--hold", self.sizes.duration];
+        self.client_of_several(nth, "connect", &options)
     }
 
     fn stored(&self) -> Result<Measured> {
@@ -249,7 +267,11 @@ impl Growth<'_> {
 
     /// What the load client has written.
     fn client(&self, name: &str, options: &[&str]) -> Result<Value> {
-        let path = self.raw.path().join("figures.json");
+        self.client_of_several(0, name, options)
+    }
+
+    fn client_of_several(&self, nth: usize, name: &str, options: &[&str]) -> Result<Value> {
+        let path = self.raw.path().join(format!("figures-{nth}.json"));
         let mut client: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
         client.push("--json".to_owned());
         client.push(path.to_string_lossy().into_owned());
