@@ -27,7 +27,11 @@ pub async fn probe(store: &dyn BlobStore, spool: &Spool, id: AttachmentId) -> Re
         .map_err(Error::internal)?;
     let (held, bytes) = content.map_err(Error::unavailable)?;
     let key = BlobKey::new(id, Variant::Original);
-    store.put(key, &held, "application/octet-stream").await?;
+    if let Err(error) = store.put(key, &held, "application/octet-stream").await {
+        // who refuses may hang up in the middle of what it is sent; why, it tells who sends nothing
+        store.ping().await?;
+        return Err(error);
+    }
     let read = read(store, key, held.size()).await;
     // whatever was read, nothing is to stay
     store.delete(id).await?;

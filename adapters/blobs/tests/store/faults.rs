@@ -1,5 +1,6 @@
 //! Stores that are away or set wrongly, what only one of them has, and what a killed process leaves.
 
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -7,6 +8,8 @@ use async_trait::async_trait;
 use connexus_blobs::{BlobSettings, S3Keys, Spool, open, probe};
 use connexus_domain::ports::{BlobKey, BlobRead, BlobStore, Content, Presign};
 use connexus_domain::{AttachmentId, Error, Timestamp};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use crate::cases::new_key;
 use crate::content::Whole;
@@ -158,6 +161,50 @@ async fn wrong_keys_are_a_fault_of_ours() {
         store.put(key, &Whole::of(10), "text/plain").await.err()
     ));
     assert!(internal(tried(&*store).await.err()));
+}
+
+#[tokio::test]
+async fn who_hangs_up_on_wrong_keys_is_asked_why() {
+    let store = open(&BlobSettings {
+        timeout: Duration::from_secs(1),
+        keys: Some(S3Keys {
+            access_key_id: "connexus".to_owned(),
+            secret_access_key: "guessed".into(),
+        }),
+        ..BlobSettings::new(format!(
+            "s3://b?endpoint=http://{}&allow_http=true",
+            rude().await
+        ))
+    })
+    .unwrap();
+    assert!(unavailable(
+        &store.put(new_key(), &Whole::of(10), "text/plain").await
+    ));
+    let answer = tried(&*store).await;
+    assert!(matches!(answer, Err(Error::Internal { .. })), "{answer:?}");
+}
+
+/// Refuses everything, and does not wait for what comes after the head of a `PUT`: the connection breaks.
+async fn rude() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                match socket.read_u8().await {
+                    Ok(byte) => head.push(byte),
+                    Err(_) => break,
+                }
+            }
+            if !head.starts_with(b"PUT") {
+                let refusal =
+                    "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+                let _ = socket.write_all(refusal.as_bytes()).await;
+            }
+        }
+    });
+    address
 }
 
 /// Tries the store out.
