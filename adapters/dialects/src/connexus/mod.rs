@@ -18,13 +18,12 @@ use connexus_application::hub::Delivery;
 use connexus_domain::{AuthFailure, Denial, Error};
 use connexus_socketio::{Event, Later, Packet, Socket};
 use futures_util::future::LocalBoxFuture;
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::dialect::Dialect;
 use crate::links::Links;
 use crate::refused::{Plain, Refused};
-use crate::rest::{Answer, json};
+use crate::rest::{done, plainly};
 use crate::socket::Conn;
 use crate::voice::{Greeting, Route, Told, Voice, packet};
 
@@ -155,25 +154,4 @@ fn wire_name(field: &str) -> &str {
         "attachment_ids" => "attachments",
         other => other,
     }
-}
-
-/// `{success, message, data}`.
-fn done(status: u16, message: &str, data: impl Serialize) -> Answer {
-    #[derive(Serialize)]
-    struct Body<'a, T> {
-        success: bool,
-        message: &'a str,
-        data: T,
-    }
-    let body = Body {
-        success: true,
-        message,
-        data,
-    };
-    json(status, &body)
-}
-
-/// `{success, message}`.
-fn plainly(message: &str) -> Answer {
-    json(200, &json!({"success": true, "message": message}))
 }

@@ -1,14 +1,15 @@
 //! Messages.
 
 use connexus_application::messages::SendMessage;
-use connexus_domain::{ConversationId, Entity, Limit};
+use connexus_domain::{ConversationId, Entity, Error, Limit};
 use garde::Validate;
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::to_raw_value;
 
 use super::chat_id;
 use super::chats::crowd;
-use super::shapes::{self, Readers};
+use super::shapes::{self, MessageShape, Readers};
 use crate::refused::{Refused, Result};
 use crate::rest::{Answer, Call, json};
 use crate::{paging, people};
@@ -72,13 +73,11 @@ pub async fn history(call: Call) -> Answer {
     let people = people::senders(app, &page.messages).await?;
     let receipts = app.receipts.list(actor, id, None, Limit::of(Limit::MAX));
     let readers = Readers::of(&receipts.await?.items);
-    let chat = chat(&call, id).await?;
+    let chat = to_raw_value(&chat(&call, id).await?).map_err(Error::internal)?;
     // what was deleted is not there any more
-    let shapes: Vec<Value> = page
-        .messages
-        .iter()
-        .filter(|message| message.is_live())
-        .map(|message| shapes::message(message, &people, &chat, &readers, call.links()))
+    let live = page.messages.iter().filter(|message| message.is_live());
+    let shapes: Vec<_> = live
+        .map(|message| MessageShape::of(message, &people, &*chat, &readers, call.links()))
         .collect();
     json(200, &shapes)
 }

@@ -8,6 +8,7 @@ use connexus_domain::{
 };
 use connexus_wire::text::Id;
 use connexus_wire::time::Time;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::links::Links;
@@ -38,14 +39,25 @@ pub fn account(user: &User, token: &str, links: &Links) -> Value {
 }
 
 /// Whoever sent a message.
-pub fn sender(people: &dyn People, id: UserId, links: &Links) -> Value {
-    let user = people.person(id);
-    json!({
-        "_id": Id::from(id),
-        "name": user.map_or("", |user| user.display_name.as_str()),
-        "email": user.map_or("", |user| user.email.as_str()),
-        "pic": user.and_then(|user| links.picture_of(user)),
-    })
+#[derive(Serialize)]
+struct SenderShape<'a> {
+    #[serde(rename = "_id")]
+    id: Id,
+    name: &'a str,
+    email: &'a str,
+    pic: Option<String>,
+}
+
+impl<'a> SenderShape<'a> {
+    fn of(people: &'a dyn People, id: UserId, links: &Links) -> Self {
+        let user = people.person(id);
+        Self {
+            id: id.into(),
+            name: user.map_or("", |user| user.display_name.as_str()),
+            email: user.map_or("", |user| user.email.as_str()),
+            pic: user.and_then(|user| links.picture_of(user)),
+        }
+    }
 }
 
 /// How far the members of a chat have read, as far as they tell.
@@ -71,11 +83,11 @@ impl Readers {
         Self(others.chain([(me.user_id, me.read_seq)]).collect())
     }
 
-    fn of_message(&self, message: &Message) -> Value {
+    fn of_message(&self, message: &Message) -> Vec<Id> {
         self.0
             .iter()
             .filter(|(user, seq)| *user != message.sender_id && *seq >= message.seq)
-            .map(|(user, _)| json!(Id::from(*user)))
+            .map(|(user, _)| Id::from(*user))
             .collect()
     }
 }
@@ -181,28 +193,46 @@ pub fn latest(
     let summary = &view.summary;
     let newest = summary.last_message.as_ref().filter(|m| m.is_live())?;
     let readers = Readers::in_scene(scene, &summary.me);
-    let chat = json!(Id::from(summary.conversation.id));
-    Some(message(newest, people, &chat, &readers, links))
+    let chat = Id::from(summary.conversation.id);
+    let shape = MessageShape::of(newest, people, &chat, &readers, links);
+    Some(json!(shape))
 }
 
-/// A message in its chat.
-pub fn message(
-    message: &Message,
-    people: &dyn People,
-    chat: &Value,
-    readers: &Readers,
-    links: &Links,
-) -> Value {
-    json!({
-        "_id": Id::from(message.id),
-        "sender": sender(people, message.sender_id, links),
-        // the front ends count its characters
-        "content": message.body.as_deref().unwrap_or_default(),
-        "chat": chat,
-        "readBy": readers.of_message(message),
-        "createdAt": Time(message.created_at),
-        "updatedAt": Time(message.edited_at.unwrap_or(message.created_at)),
-    })
+/// A message in its chat. Each of a history has the whole chat with its users, so this is written straight into JSON,
+/// with a chat that may be JSON already.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageShape<'a, C: ?Sized> {
+    #[serde(rename = "_id")]
+    id: Id,
+    sender: SenderShape<'a>,
+    // the front ends count its characters
+    content: &'a str,
+    chat: &'a C,
+    read_by: Vec<Id>,
+    created_at: Time,
+    updated_at: Time,
+}
+
+impl<'a, C: ?Sized> MessageShape<'a, C> {
+    /// As it is shown in this chat.
+    pub fn of(
+        message: &'a Message,
+        people: &'a dyn People,
+        chat: &'a C,
+        readers: &Readers,
+        links: &Links,
+    ) -> Self {
+        Self {
+            id: message.id.into(),
+            sender: SenderShape::of(people, message.sender_id, links),
+            content: message.body.as_deref().unwrap_or_default(),
+            chat,
+            read_by: readers.of_message(message),
+            created_at: Time(message.created_at),
+            updated_at: Time(message.edited_at.unwrap_or(message.created_at)),
+        }
+    }
 }
 
 /// A message that was sent just now, with all that a client has to know of its chat.
@@ -215,5 +245,11 @@ pub fn fresh(sent: &Message, scene: &Scene, crowd: Crowd, links: &Links) -> Valu
             shape
         },
     );
-    message(sent, scene, &chat, &Readers::default(), links)
+    json!(MessageShape::of(
+        sent,
+        scene,
+        &chat,
+        &Readers::default(),
+        links
+    ))
 }

@@ -8,6 +8,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::refused::Refused;
 use crate::voice::Voice;
@@ -29,6 +30,27 @@ pub fn json(status: u16, body: &impl Serialize) -> Answer {
             .body(text)),
         Err(error) => Err(Refused::Domain(connexus_domain::Error::internal(error))),
     }
+}
+
+/// `{success, message, data}`, as several dialects answer.
+pub fn done(status: u16, message: &str, data: impl Serialize) -> Answer {
+    #[derive(Serialize)]
+    struct Body<'a, T> {
+        success: bool,
+        message: &'a str,
+        data: T,
+    }
+    let body = Body {
+        success: true,
+        message,
+        data,
+    };
+    json(status, &body)
+}
+
+/// `{success, message}`.
+pub fn plainly(message: &str) -> Answer {
+    json(200, &json!({"success": true, "message": message}))
 }
 
 /// An error in a dialect's words.

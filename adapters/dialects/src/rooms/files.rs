@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::messages::own;
 use super::places::{self, Place};
+use super::shapes::SenderShape;
 use super::{done, plainly, shapes};
 use crate::refused::{Refused, Result};
 use crate::rest::{Answer, Call, upload};
@@ -121,7 +122,7 @@ pub async fn media(call: Call) -> Answer {
             json!({
                 "_id": file.message_id.map(Id::from),
                 "fileId": Id::from(file.id),
-                "sender": shapes::sender(&people, file.uploader_id, call.links()),
+                "sender": SenderShape::of(&people, file.uploader_id, call.links()),
                 "room": room,
                 "messageType": file.kind.as_str(),
                 "fileUrl": call.links().file(file.id),

@@ -7,10 +7,11 @@ use connexus_domain::{
     Entity, Limit, Message, MessageBody, MessageId, MessageKind, Seq, Timestamp,
 };
 use garde::Validate;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::places::{self, Place};
+use super::shapes::MessageShape;
 use super::{done, plainly, shapes};
 use crate::refused::{Refused, Result};
 use crate::rest::{Answer, Call};
@@ -47,29 +48,33 @@ pub async fn history(call: Call) -> Answer {
         .list(actor, conversation.id, None, Limit::of(Limit::MAX));
     let receipts = receipts.await?.items;
     let room = places::name(conversation);
-    let messages: Vec<Value> = page
-        .messages
-        .iter()
-        .filter(|message| message.is_live())
+    let live = page.messages.iter().filter(|message| message.is_live());
+    let messages = live
         .map(|message| {
-            let read_by = shapes::read_by(message, &receipts);
-            shapes::message(message, &room, &people, &read_by, call.links())
+            let (room, read_by) = (room.as_str().into(), shapes::read_by(message, &receipts));
+            MessageShape::of(message, room, &people, read_by, call.links())
         })
         .collect();
-    done(
-        200,
-        "Messages retrieved successfully",
-        json!({
-            "messages": messages,
-            "pagination": {
-                "total": page.total,
-                "limit": limit.rows(),
-                "skip": skip,
-                "hasNext": page.more,
-            },
-            "unreadCount": view.summary.unread.count,
-        }),
-    )
+    let pagination = json!({
+        "total": page.total,
+        "limit": limit.rows(),
+        "skip": skip,
+        "hasNext": page.more,
+    });
+    let history = History {
+        messages,
+        pagination,
+        unread_count: view.summary.unread.count,
+    };
+    done(200, "Messages retrieved successfully", history)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct History<'a> {
+    messages: Vec<MessageShape<'a>>,
+    pagination: Value,
+    unread_count: u32,
 }
 
 /// A message as it comes in, over REST or a socket.

@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use crate::dialect::Dialect;
 use crate::links::Links;
 use crate::refused::{Plain, Refused};
-use crate::rest::{Answer, json};
+use crate::rest::{done, plainly};
 use crate::socket::Conn;
 use crate::voice::{Greeting, Route, Told, Voice, packet};
 
@@ -162,17 +162,4 @@ fn told(plain: &Plain) -> Cow<'static, str> {
         .map(|wrong| format!("{} {}", named(&wrong.field), wrong.reason))
         .collect();
     wrong.join(", ").into()
-}
-
-/// `{success, message, data}`.
-fn done(status: u16, message: &str, data: impl serde::Serialize) -> Answer {
-    json(
-        status,
-        &json!({"success": true, "message": message, "data": data}),
-    )
-}
-
-/// `{success, message}`.
-fn plainly(message: &str) -> Answer {
-    json(200, &json!({"success": true, "message": message}))
 }

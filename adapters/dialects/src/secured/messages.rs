@@ -6,8 +6,8 @@ use connexus_domain::{Entity, Limit, Message, MessageBody, Receipt, UserId};
 use connexus_wire::text::Id;
 use connexus_wire::time::Time;
 use garde::Validate;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::refused::Refused;
 use crate::rest::{Answer, Call, json};
@@ -54,7 +54,7 @@ pub async fn send(call: Call) -> Answer {
     };
     let id = view.summary.conversation.id;
     let sent = app.messages.send(actor, id, input).await?.message;
-    let shape = shape(&sent, actor.user_id, receiver, &[]);
+    let shape = MessageShape::of(&sent, actor.user_id, receiver, &[]);
     json(
         201,
         &json!({
@@ -95,30 +95,60 @@ pub async fn history(call: Call) -> Answer {
     } else {
         app.users.get(actor, contact).await?;
     }
-    let history: Vec<Value> = newest_first
+    let live = newest_first
         .iter()
         .rev()
-        .filter(|message| message.is_live())
-        .map(|message| shape(message, actor.user_id, contact, &receipts))
+        .filter(|message| message.is_live());
+    let history: Vec<MessageShape<'_>> = live
+        .map(|message| MessageShape::of(message, actor.user_id, contact, &receipts))
         .collect();
-    json(
-        200,
-        &json!({"status": "success", "results": history.len(), "data": {"history": history}}),
-    )
+    let answer = History {
+        status: "success",
+        results: history.len(),
+        data: Data { history },
+    };
+    json(200, &answer)
 }
 
-/// A message between `me` and `peer`.
-fn shape(message: &Message, me: UserId, peer: UserId, receipts: &[Receipt]) -> Value {
-    let receiver = if message.sender_id == me { peer } else { me };
-    let read = receipts
-        .iter()
-        .any(|receipt| receipt.user_id == receiver && receipt.read_seq >= message.seq);
-    json!({
-        "_id": Id::from(message.id),
-        "sender": Id::from(message.sender_id),
-        "receiver": Id::from(receiver),
-        "message": message.body.as_deref().unwrap_or_default(),
-        "isRead": read,
-        "createdAt": Time(message.created_at),
-    })
+#[derive(Serialize)]
+struct History<'a> {
+    status: &'static str,
+    results: usize,
+    data: Data<'a>,
+}
+
+#[derive(Serialize)]
+struct Data<'a> {
+    history: Vec<MessageShape<'a>>,
+}
+
+/// A message between two; written straight into JSON, for a history has up to a thousand.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MessageShape<'a> {
+    #[serde(rename = "_id")]
+    id: Id,
+    sender: Id,
+    receiver: Id,
+    message: &'a str,
+    is_read: bool,
+    created_at: Time,
+}
+
+impl<'a> MessageShape<'a> {
+    /// Between `me` and `peer`.
+    fn of(message: &'a Message, me: UserId, peer: UserId, receipts: &[Receipt]) -> Self {
+        let receiver = if message.sender_id == me { peer } else { me };
+        let is_read = receipts
+            .iter()
+            .any(|receipt| receipt.user_id == receiver && receipt.read_seq >= message.seq);
+        Self {
+            id: message.id.into(),
+            sender: message.sender_id.into(),
+            receiver: receiver.into(),
+            message: message.body.as_deref().unwrap_or_default(),
+            is_read,
+            created_at: Time(message.created_at),
+        }
+    }
 }
