@@ -201,10 +201,21 @@ impl Worker {
         None
     }
 
-    /// Writes what was delivered, and lets the tasks of this thread write and read before the next turn.
+    /// Writes what was delivered, and lets the tasks of this thread write and read before the next turn; in between,
+    /// too, where many are written to: what is sent meanwhile is on its way to the storage before all have this.
     async fn end_turn(&self, flushing: &mut Vec<Rc<dyn Outlet>>) {
-        flush(&self.waiting, flushing);
-        tokio::task::yield_now().await;
+        const STEP: usize = 64;
+        std::mem::swap(flushing, &mut self.waiting.borrow_mut());
+        let mut left = flushing.drain(..);
+        loop {
+            for outlet in left.by_ref().take(STEP) {
+                outlet.flush();
+            }
+            tokio::task::yield_now().await;
+            if left.len() == 0 {
+                break;
+            }
+        }
     }
 
     fn deliver(&self, delivery: &Arc<Delivery>) {
@@ -345,132 +356,4 @@ impl Drop for Registration {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use connexus_domain::{ConnectionId, ConversationId, UserId};
-    use tokio::task::LocalSet;
-
-    use super::*;
-    use crate::presence::Registry;
-    use crate::receipts::Pending;
-    use crate::settings::DeliverySettings;
-
-    const LINGER: Duration = Duration::from_millis(50);
-
-    /// Notes when it was flushed. Typing may linger there, all else may not.
-    struct Noting {
-        flushed: RefCell<Vec<Instant>>,
-    }
-
-    impl Outlet for Noting {
-        fn deliver(&self, delivery: &Arc<Delivery>) -> Handed {
-            match delivery.event() {
-                Event::Typing { .. } => Handed::Lingers,
-                _ => Handed::Waits,
-            }
-        }
-
-        fn flush(&self) {
-            self.flushed.borrow_mut().push(Instant::now());
-        }
-
-        fn close(&self, _: CloseReason) {}
-    }
-
-    fn user() -> UserId {
-        UserId::from_uuid(uuid::Uuid::from_u128(1))
-    }
-
-    fn typing() -> Delivery {
-        let event = Event::Typing {
-            conversation_id: ConversationId::from_uuid(uuid::Uuid::from_u128(2)),
-            user_id: user(),
-            typing: true,
-        };
-        Delivery::new(event, Audience::One(user()))
-    }
-
-    fn essential() -> Delivery {
-        let session_id = SessionId::from_uuid(uuid::Uuid::from_u128(3));
-        let event = Event::SessionRevoked { session_id };
-        Delivery::new(event, Audience::One(user()))
-    }
-
-    /// When the only connection was flushed, counted from the beginning.
-    async fn flushes(scenario: impl AsyncFnOnce(&Hub)) -> Vec<Duration> {
-        let settings = DeliverySettings {
-            linger: LINGER,
-            ..DeliverySettings::default()
-        };
-        let hub = Hub::new(
-            &settings,
-            Arc::new(Registry::new()),
-            Arc::new(Pending::default()),
-        );
-        let outlet = Rc::new(Noting {
-            flushed: RefCell::default(),
-        });
-        let (worker, run) = Worker::attach(&hub);
-        let connection = Connection {
-            id: ConnectionId::from_uuid(uuid::Uuid::from_u128(4)),
-            user_id: user(),
-            session_id: SessionId::from_uuid(uuid::Uuid::from_u128(3)),
-        };
-        let start = Instant::now();
-        let local = LocalSet::new();
-        local.spawn_local(run);
-        let registration = worker.connect(connection, Rc::clone(&outlet) as Rc<_>);
-        local
-            .run_until(async {
-                scenario(&hub).await;
-                tokio::time::sleep(10 * LINGER).await;
-            })
-            .await;
-        drop(registration);
-        let flushed = outlet.flushed.borrow();
-        flushed.iter().map(|at| *at - start).collect()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_may_wait_is_written_when_it_has_waited() {
-        let flushed = flushes(async |hub| {
-            hub.publish([typing()]);
-            tokio::time::sleep(LINGER / 2).await;
-            hub.publish([typing()]);
-        })
-        .await;
-        assert!(flushed.iter().all(|at| *at >= LINGER), "{flushed:?}");
-        assert!(
-            !flushed.is_empty() && flushed[0] < 2 * LINGER,
-            "{flushed:?}"
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_may_not_wait_is_written_at_once_whatever_lingers() {
-        let flushed = flushes(async |hub| {
-            hub.publish([typing()]);
-            tokio::time::sleep(LINGER / 2).await;
-            hub.publish([essential()]);
-        })
-        .await;
-        assert!(
-            flushed[0] >= LINGER / 2 && flushed[0] < LINGER,
-            "{flushed:?}"
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_lingers_is_written_in_time_although_more_and_more_comes() {
-        let flushed = flushes(async |hub| {
-            for _ in 0..100 {
-                hub.publish([typing()]);
-                tokio::time::sleep(LINGER / 10).await;
-            }
-        })
-        .await;
-        assert!(flushed[0] < 2 * LINGER, "{flushed:?}");
-        assert!(flushed.len() >= 5, "{flushed:?}");
-    }
-}
+mod tests;
