@@ -204,7 +204,7 @@ impl Worker {
     /// Writes what was delivered, and lets the tasks of this thread write and read before the next turn; in between,
     /// too, where many are written to: what is sent meanwhile is on its way to the storage before all have this.
     async fn end_turn(&self, flushing: &mut Vec<Rc<dyn Outlet>>) {
-        const STEP: usize = 64;
+        const STEP: usize = 128;
         std::mem::swap(flushing, &mut self.waiting.borrow_mut());
         let mut left = flushing.drain(..);
         loop {

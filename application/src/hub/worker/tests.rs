@@ -179,6 +179,6 @@ async fn others_have_their_turn_while_many_are_written_to() {
         })
         .await;
     let most = seen.windows(2).map(|two| two[1] - two[0]).max();
-    assert!(most.is_some_and(|most| most < MANY / 10), "{seen:?}");
+    assert!(most.is_some_and(|most| most < MANY / 5), "{seen:?}");
     drop(registrations);
 }
