@@ -24,19 +24,17 @@ pub(crate) fn in_range(id: ConversationId, range: HistoryRange, limit: Limit) ->
     if let Some(bound) = bound {
         filter.insert("seq", bound);
     }
-    let query = Query::of::<MessageDoc>(filter)
+    Query::of::<MessageDoc>(filter)
         .by(MESSAGES_SEQ)
         .sort(doc! { "seq": direction })
-        .limit(limit.and_one() - 1);
-    load::shown(query)
+        .limit(limit.and_one() - 1)
 }
 
 pub(crate) fn changed_messages(id: ConversationId, rev: Rev, limit: i64) -> Query {
     let filter = doc! { "conversation_id": id.bson(), "rev": { "$gt": rev } };
-    let query = Query::of::<MessageDoc>(filter)
+    Query::of::<MessageDoc>(filter)
         .sort(doc! { "rev": 1, "seq": 1 })
-        .limit(limit);
-    load::shown(query)
+        .limit(limit)
 }
 
 pub(crate) fn changed_members(id: ConversationId, rev: Rev, limit: i64) -> Query {
@@ -47,10 +45,9 @@ pub(crate) fn changed_members(id: ConversationId, rev: Rev, limit: i64) -> Query
 
 pub(crate) fn in_thread(root: MessageId, after: Seq, limit: Limit) -> Query {
     let filter = doc! { "thread_id": root.bson(), "seq": { "$gt": after } };
-    let query = Query::of::<MessageDoc>(filter)
+    Query::of::<MessageDoc>(filter)
         .sort(doc! { "seq": 1 })
-        .limit(limit.and_one() - 1);
-    load::shown(query)
+        .limit(limit.and_one() - 1)
 }
 
 pub(super) async fn history(

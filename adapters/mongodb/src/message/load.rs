@@ -9,15 +9,10 @@ use crate::error::Tried;
 use crate::query::Query;
 use crate::tx::Tx;
 
-/// Without what only appends look at, and what older versions searched by.
-pub(super) fn shown(query: Query) -> Query {
-    query.fields(doc! { "terms": 0, "fingerprint": 0 })
-}
-
 /// Messages with these ids, in no order.
 pub(crate) fn with_ids(list: &[MessageId]) -> Query {
     let filter = doc! { "_id": { "$in": ids(list.iter().copied()) } };
-    shown(Query::of::<MessageDoc>(filter))
+    Query::of::<MessageDoc>(filter)
 }
 
 /// Messages with these conversations and seqs, in no order.
@@ -26,7 +21,7 @@ pub(crate) fn places(places: Vec<(Uuid, i64)>) -> Query {
         .into_iter()
         .map(|(conversation, seq)| doc! { "conversation_id": conversation, "seq": seq })
         .collect();
-    shown(Query::of::<MessageDoc>(doc! { "$or": each }))
+    Query::of::<MessageDoc>(doc! { "$or": each })
 }
 
 pub(super) async fn run(tx: &mut Tx<'_>, query: Query) -> Tried<Vec<Message>> {
