@@ -167,7 +167,7 @@ impl Worker {
                             self.deliver(delivery);
                             delivered += 1;
                             if delivered % TURN == 0 {
-                                self.end_turn(&mut flushing).await;
+                                flush(&self.waiting, &mut flushing).await;
                             }
                         }
                     }
@@ -178,13 +178,13 @@ impl Worker {
                     }
                 }
             }
-            self.end_turn(&mut flushing).await;
-            lingers_until = self.end_lingering(&mut flushing, lingers_until);
+            flush(&self.waiting, &mut flushing).await;
+            lingers_until = self.end_lingering(&mut flushing, lingers_until).await;
         }
     }
 
     /// Writes what has lingered for long enough; until when the rest may.
-    fn end_lingering(
+    async fn end_lingering(
         &self,
         flushing: &mut Vec<Rc<dyn Outlet>>,
         until: Option<Instant>,
@@ -197,25 +197,8 @@ impl Worker {
         if now < until {
             return Some(until);
         }
-        flush(&self.lingering, flushing);
+        flush(&self.lingering, flushing).await;
         None
-    }
-
-    /// Writes what was delivered, and lets the tasks of this thread write and read before the next turn; in between,
-    /// too, where many are written to: what is sent meanwhile is on its way to the storage before all have this.
-    async fn end_turn(&self, flushing: &mut Vec<Rc<dyn Outlet>>) {
-        const STEP: usize = 128;
-        std::mem::swap(flushing, &mut self.waiting.borrow_mut());
-        let mut left = flushing.drain(..);
-        loop {
-            for outlet in left.by_ref().take(STEP) {
-                outlet.flush();
-            }
-            tokio::task::yield_now().await;
-            if left.len() == 0 {
-                break;
-            }
-        }
     }
 
     fn deliver(&self, delivery: &Arc<Delivery>) {
@@ -326,11 +309,20 @@ async fn take(
     }
 }
 
-/// Flushes whoever waits for it. `flushing` is empty, and keeps its room from one time to the next.
-fn flush(waiting: &RefCell<Vec<Rc<dyn Outlet>>>, flushing: &mut Vec<Rc<dyn Outlet>>) {
+/// Flushes whoever waits for it, and lets this thread's tasks go after each step: what is sent meanwhile is on its
+/// way to the storage before all have this. `flushing` is empty, and keeps its room from one time to the next.
+async fn flush(waiting: &RefCell<Vec<Rc<dyn Outlet>>>, flushing: &mut Vec<Rc<dyn Outlet>>) {
+    const STEP: usize = 128;
     std::mem::swap(flushing, &mut waiting.borrow_mut());
-    for outlet in flushing.drain(..) {
-        outlet.flush();
+    let mut left = flushing.drain(..);
+    loop {
+        for outlet in left.by_ref().take(STEP) {
+            outlet.flush();
+        }
+        tokio::task::yield_now().await;
+        if left.len() == 0 {
+            break;
+        }
     }
 }
 

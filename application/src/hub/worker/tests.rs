@@ -10,24 +10,8 @@ use crate::settings::DeliverySettings;
 
 const LINGER: Duration = Duration::from_millis(50);
 
-/// Counts how often any like it was flushed.
-struct Counting {
-    flushes: Rc<Cell<usize>>,
-}
-
-impl Outlet for Counting {
-    fn deliver(&self, _: &Arc<Delivery>) -> Handed {
-        Handed::Waits
-    }
-
-    fn flush(&self) {
-        self.flushes.set(self.flushes.get() + 1);
-    }
-
-    fn close(&self, _: CloseReason) {}
-}
-
 /// Notes when it was flushed. Typing may linger there, all else may not.
+#[derive(Default)]
 struct Noting {
     flushed: RefCell<Vec<Instant>>,
 }
@@ -89,9 +73,7 @@ fn connection(number: u128) -> Connection {
 /// When the only connection was flushed, counted from the beginning.
 async fn flushes(scenario: impl AsyncFnOnce(&Hub)) -> Vec<Duration> {
     let hub = hub();
-    let outlet = Rc::new(Noting {
-        flushed: RefCell::default(),
-    });
+    let outlet = Rc::new(Noting::default());
     let (worker, run) = Worker::attach(&hub);
     let start = Instant::now();
     let local = LocalSet::new();
@@ -155,15 +137,9 @@ async fn others_have_their_turn_while_many_are_written_to() {
     const MANY: usize = 1_000;
     let hub = hub();
     let (worker, run) = Worker::attach(&hub);
-    let flushes = Rc::new(Cell::new(0));
+    let outlet = Rc::new(Noting::default());
     let registrations: Vec<_> = (0..MANY)
-        .map(|number| {
-            let flushes = Rc::clone(&flushes);
-            worker.connect(
-                connection(number as u128),
-                Rc::new(Counting { flushes }) as Rc<_>,
-            )
-        })
+        .map(|number| worker.connect(connection(number as u128), Rc::clone(&outlet) as Rc<_>))
         .collect();
     let local = LocalSet::new();
     local.spawn_local(run);
@@ -173,7 +149,7 @@ async fn others_have_their_turn_while_many_are_written_to() {
             let mut seen = vec![0];
             while seen.last() < Some(&MANY) {
                 tokio::task::yield_now().await;
-                seen.push(flushes.get());
+                seen.push(outlet.flushed.borrow().len());
             }
             seen
         })
