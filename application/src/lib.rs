@@ -14,6 +14,8 @@ mod metered;
 mod missed;
 mod roster;
 mod telling;
+#[cfg(test)]
+mod testing;
 
 pub mod auth;
 pub mod blocks;

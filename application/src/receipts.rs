@@ -1,209 +1,80 @@
 //! Delivered and read: gathered per member, written together, then told.
 
+mod pending;
+
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use connexus_domain::{
-    ConversationId, Denial, Error, Event, Limit, Message, Page, Receipt, Result, Seq, UserId,
+    ConversationId, Denial, Error, Event, Limit, Page, Receipt, Result, Seq, UserId,
     WatermarkAdvance,
 };
-use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
+
+use pending::Mark;
+pub(crate) use pending::Pending;
 
 use crate::Actor;
 use crate::context::Context;
 use crate::hub::{Audience, Delivery};
 
-/// Watermarks that wait to be written.
-#[derive(Default)]
-pub(crate) struct Pending {
-    gathered: Mutex<Gathered>,
-    /// Something is there; it may gather a little longer.
-    some: Notify,
-    /// Somebody waits for it.
-    urgent: Notify,
-}
-
-type Marks = HashMap<(ConversationId, UserId), Mark>;
-
-#[derive(Default)]
-struct Gathered {
-    marks: Marks,
-    waiting: Vec<Waiting>,
-    /// What is being written: it is neither waiting nor in the database yet.
-    writing: Arc<Marks>,
-}
-
-#[derive(Default)]
-struct Mark {
-    delivered: Seq,
-    read: Seq,
-    /// Who sent what was delivered: they are told.
-    senders: Vec<UserId>,
-}
-
-struct Waiting {
-    conversation_id: ConversationId,
-    user_id: UserId,
-    reply: oneshot::Sender<Result<Option<Receipt>>>,
-}
-
-impl Pending {
-    /// A message was handed to connections of these users.
-    pub fn delivered(&self, message: &Message, users: &[UserId]) {
-        if users.is_empty() {
-            return;
-        }
-        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
-        for user in users {
-            let mark = gathered
-                .marks
-                .entry((message.conversation_id, *user))
-                .or_default();
-            mark.delivered = mark.delivered.max(message.seq);
-            if !mark.senders.contains(&message.sender_id) {
-                mark.senders.push(message.sender_id);
-            }
-        }
-        drop(gathered);
-        self.some.notify_one();
-    }
-
-    fn read(
-        &self,
-        conversation_id: ConversationId,
-        user_id: UserId,
-        seq: Seq,
-    ) -> oneshot::Receiver<Result<Option<Receipt>>> {
-        let (reply, answer) = oneshot::channel();
-        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
-        let mark = gathered
-            .marks
-            .entry((conversation_id, user_id))
-            .or_default();
-        mark.read = mark.read.max(seq);
-        gathered.waiting.push(Waiting {
-            conversation_id,
-            user_id,
-            reply,
-        });
-        drop(gathered);
-        self.urgent.notify_one();
-        answer
-    }
-
-    /// The highest message that was handed over and is not known to be written yet; 0 when none is.
-    pub fn delivered_seq(&self, conversation_id: ConversationId, user_id: UserId) -> Seq {
-        let gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (conversation_id, user_id);
-        let marks = [gathered.marks.get(&key), gathered.writing.get(&key)];
-        let seqs = marks.into_iter().flatten();
-        seqs.map(|mark| mark.delivered.max(mark.read))
-            .max()
-            .unwrap_or(0)
-    }
-
-    /// How many watermarks wait.
-    pub fn len(&self) -> usize {
-        let gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
-        gathered.marks.len()
-    }
-
-    /// What is to be written now, until [`written`](Self::written) or [`put_back`](Self::put_back).
-    fn take(&self, what: Flush) -> (Arc<Marks>, Vec<Waiting>) {
-        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = std::mem::take(&mut gathered.waiting);
-        let marks = match what {
-            Flush::All => std::mem::take(&mut gathered.marks),
-            Flush::Awaited => {
-                let keys = waiting.iter().map(|w| (w.conversation_id, w.user_id));
-                keys.filter_map(|key| gathered.marks.remove_entry(&key))
-                    .collect()
-            }
-        };
-        gathered.writing = Arc::new(marks);
-        (Arc::clone(&gathered.writing), waiting)
-    }
-
-    /// What was taken is in the database.
-    fn written(&self) {
-        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
-        gathered.writing = Arc::default();
-    }
-
-    /// Puts back what could not be written.
-    fn put_back(&self, marks: &Marks) {
-        /// With the database gone for long, forgetting a delivered mark costs a status, no message.
-        const MOST: usize = 1_000_000;
-        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
-        for (key, old) in marks {
-            if gathered.marks.len() >= MOST {
-                break;
-            }
-            let mark = gathered.marks.entry(*key).or_default();
-            mark.delivered = mark.delivered.max(old.delivered);
-            mark.read = mark.read.max(old.read);
-            mark.senders.extend_from_slice(&old.senders);
-            mark.senders.sort_unstable();
-            mark.senders.dedup();
-        }
-        gathered.writing = Arc::default();
-    }
-}
-
-/// What of the watermarks that wait is written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Flush {
-    /// All of them.
-    All,
-    /// Those that somebody waits for; the others go on gathering.
-    Awaited,
-}
-
-/// The least time from one write for those who wait to the next: who reads a busy conversation moves its
-/// watermark many times in it.
+/// The least time from one write to the next: who reads a busy conversation moves its watermark many times in it.
 const BREATH: Duration = Duration::from_millis(10);
 
-/// Writes what has gathered: reads at once, deliveries after a moment.
+/// Fewest of those that are due that are written at once, if there are as many.
+const STEP: usize = 64;
+/// In how many steps those that fell due together are written at most. A thousand rows at once would keep
+/// messages waiting, at the database and for the thread that tells them.
+const STEPS: usize = 25;
+
+/// Writes what has gathered: reads at once, deliveries after a moment and in steps.
 pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
     let pending = Arc::clone(&context.pending_receipts);
     let settings = &context.settings.delivery;
-    let (mut some, mut all_at) = (false, Instant::now());
-    let (mut awaited, mut awaited_at) = (false, Instant::now());
+    let (mut some, mut due_at) = (false, Instant::now());
+    let (mut awaited, mut next_at) = (false, Instant::now());
+    let (mut due, mut step) = (false, STEP);
     while !stop.is_cancelled() {
-        let what = tokio::select! {
+        tokio::select! {
             () = stop.cancelled() => break,
             () = pending.some.notified(), if !some => {
                 some = true;
-                all_at = Instant::now() + settings.receipt_flush;
+                due_at = Instant::now() + settings.receipt_flush;
                 continue;
             }
             () = pending.urgent.notified(), if !awaited => {
                 awaited = true;
                 continue;
             }
-            () = sleep_until(all_at), if some => Flush::All,
-            () = sleep_until(awaited_at), if awaited => Flush::Awaited,
-        };
-        some &= what == Flush::Awaited;
+            () = sleep_until(due_at), if some && !due => {
+                some = false;
+                due = true;
+                pending.fall_due();
+                step = pending.due().div_ceil(STEPS).max(STEP);
+                continue;
+            }
+            () = sleep_until(next_at), if awaited || due => {}
+        }
         awaited = false;
-        if !flush(&context, what).await {
+        if !flush(&context, step).await {
             // the database is away: what waits is kept
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(Duration::from_secs(1)) => {}
             }
-            pending.some.notify_one();
         }
-        awaited_at = Instant::now() + BREATH;
+        due = pending.due() > 0;
+        next_at = Instant::now() + BREATH;
     }
-    flush(&context, Flush::All).await;
+    pending.fall_due();
+    flush(&context, usize::MAX).await;
 }
 
-async fn flush(context: &Context, what: Flush) -> bool {
-    let (marks, waiting) = context.pending_receipts.take(what);
+/// Writes what somebody waits for, and `step` of those that are due; whether the database took it.
+async fn flush(context: &Context, step: usize) -> bool {
+    let (marks, waiting) = context.pending_receipts.take(step);
     if marks.is_empty() {
         return true;
     }

@@ -48,32 +48,8 @@ impl Recent {
 
 #[cfg(test)]
 mod tests {
-    use connexus_domain::{MessageKind, Timestamp, UserId};
-    use uuid::Uuid;
-
     use super::*;
-
-    fn message(number: usize) -> Message {
-        let id = |n: usize| Uuid::from_u128(n as u128);
-        Message {
-            id: MessageId::from_uuid(id(number)),
-            conversation_id: ConversationId::from_uuid(id(1)),
-            seq: Seq::try_from(number).unwrap(),
-            rev: 1,
-            sender_id: UserId::from_uuid(id(2)),
-            kind: MessageKind::Text,
-            body: None,
-            attachments: Vec::new(),
-            reply_to: None,
-            thread_id: None,
-            reply_count: 0,
-            client_id: None,
-            reactions: Vec::new(),
-            created_at: Timestamp::from_millis(0),
-            edited_at: None,
-            deleted_at: None,
-        }
-    }
+    use crate::testing::message;
 
     #[test]
     fn the_oldest_goes_when_there_are_too_many() {

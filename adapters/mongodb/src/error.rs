@@ -1,6 +1,6 @@
 //! The one place where MongoDB's errors become the domain's.
 
-use bson::Document;
+use bson::{Bson, Document};
 use connexus_domain::{Error, Result};
 use mongodb::error::{Error as Driver, ErrorKind, WriteFailure};
 
@@ -260,12 +260,20 @@ fn conflicting_field(message: &str) -> Option<&'static str> {
         .find_map(|(name, field)| (name == index).then_some(field))
 }
 
-/// Whether `reply` of an `update` command tells of statements that failed.
-pub(crate) fn check_updates(reply: Document) -> Tried<()> {
+/// How many documents an `update` command matched, unless `reply` tells of statements that failed.
+pub(crate) fn matched_by(reply: Document) -> Tried<u64> {
     if reply.contains_key("writeErrors") || reply.contains_key("writeConcernError") {
         return Err(Error::internal(FailedUpdate(reply)).into());
     }
-    Ok(())
+    match reply.get("n").and_then(as_count) {
+        Some(matched) => Ok(matched),
+        None => Err(Error::internal(FailedUpdate(reply)).into()),
+    }
+}
+
+fn as_count(number: &Bson) -> Option<u64> {
+    let number = number.as_i64().or_else(|| number.as_i32().map(i64::from))?;
+    u64::try_from(number).ok()
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::documents::{Record, decode, decode_part};
 use crate::error::{
-    Failure, Late, Tried, check_updates, is_conflict, is_duplicate, is_lost, is_transient,
+    Failure, Late, Tried, is_conflict, is_duplicate, is_lost, is_transient, matched_by,
 };
 use crate::indexes;
 use crate::open::durable;
@@ -350,10 +350,29 @@ impl<'a> Tx<'a> {
         filter: Document,
         update: Document,
     ) -> Tried<Option<D>> {
+        self.change_and(ReturnDocument::After, filter, update).await
+    }
+
+    /// Changes the one document that matches, and answers it as it was before.
+    pub async fn change_from<D: Record>(
+        &mut self,
+        filter: Document,
+        update: Document,
+    ) -> Tried<Option<D>> {
+        self.change_and(ReturnDocument::Before, filter, update)
+            .await
+    }
+
+    async fn change_and<D: Record>(
+        &mut self,
+        answer: ReturnDocument,
+        filter: Document,
+        update: Document,
+    ) -> Tried<Option<D>> {
         let changed = self
             .raw(D::COLLECTION)
             .find_one_and_update(filter, update)
-            .return_document(ReturnDocument::After)
+            .return_document(answer)
             .session(self.session())
             .await?;
         Ok(changed.as_ref().map(decode).transpose()?)
@@ -376,6 +395,13 @@ impl<'a> Tx<'a> {
     /// Many [statements](crate::query::statement) in one round trip. (What the driver has for it needs
     /// version 8.)
     pub async fn update<D: Record>(&mut self, statements: Vec<Document>) -> Tried<()> {
+        self.update_matching::<D>(statements).await?;
+        Ok(())
+    }
+
+    /// The same; answers how many documents they matched.
+    pub async fn update_matching<D: Record>(&mut self, statements: Vec<Document>) -> Tried<u64> {
+        let mut matched = 0;
         for some in statements.chunks(STATEMENTS) {
             let command = doc! { "update": D::COLLECTION, "updates": some };
             let database = self.storage.database.clone();
@@ -383,9 +409,9 @@ impl<'a> Tx<'a> {
                 .run_command(command)
                 .session(self.session())
                 .await?;
-            check_updates(reply)?;
+            matched += matched_by(reply)?;
         }
-        Ok(())
+        Ok(matched)
     }
 
     pub async fn insert<D: Record>(&mut self, documents: &[D]) -> Tried<()> {

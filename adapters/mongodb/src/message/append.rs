@@ -1,9 +1,11 @@
 //! Storing batches of messages: the path that decides how much the server can take.
 //!
 //! A batch in which nothing is to be decided, which is nearly every one, takes six round trips: to read where its
-//! conversations stand and who is a member, to move watermarks and counters, to insert, and to commit. It
-//! presumes that no message was sent before, and learns from the unique index whether that is so. A batch that is
-//! not as presumed, or that others were in the way of, stores nothing so and goes the long way.
+//! conversations stand and who is a member, to move watermarks and counters, to insert, and to commit. If it is for
+//! a single conversation, it takes four: its counters tell where they were as they are moved, and so many watermarks
+//! are moved as there are senders who are members. It presumes that no message was sent before, and learns from the
+//! unique index whether that is so. A batch that is not as presumed, or that others were in the way of, stores
+//! nothing so and goes the long way.
 //!
 //! There, too, the number of round trips does not grow with the batch: one each to lock the conversations, to
 //! read members, known keys, referred messages and attachments (when there are any), to move watermarks and
@@ -11,7 +13,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use bson::doc;
+use bson::{Document, doc};
 use connexus_domain::attachment::Claims;
 use connexus_domain::message::{AppendOutcome, Appended, Fingerprint};
 use connexus_domain::{
@@ -62,7 +64,14 @@ pub(super) async fn append(
         return Ok(Vec::new());
     }
     if names_nothing(batch) {
-        let stored = storage.transact_once(|tx| Box::pin(presume(tx, batch)));
+        let stored = storage.transact_once(|tx| {
+            Box::pin(async move {
+                match lookup::only(batch) {
+                    Some(id) => presume_in(tx, id, batch).await,
+                    None => presume(tx, batch).await,
+                }
+            })
+        });
         if let Some(answers) = stored.await? {
             return Ok(answers);
         }
@@ -87,14 +96,34 @@ async fn presume(
         members: lookup::members(tx, batch).await?,
         ..Batch::new(lookup::standings(tx, batch).await?, batch.len())
     };
-    let answers = batch.iter().map(|new| match state.decide(new) {
-        Ok(Decision::Appended(numbers)) => Some(Ok(AppendOutcome::Appended(numbers))),
-        _ => None,
-    });
-    let Some(answers) = answers.collect() else {
+    let Some(answers) = state.presumed(batch) else {
         return Ok(None);
     };
     state.store(tx).await?;
+    Ok(Some(answers))
+}
+
+/// The same for a batch of one conversation.
+async fn presume_in(
+    tx: &mut Tx<'_>,
+    id: ConversationId,
+    batch: &[NewMessage],
+) -> Tried<Option<Vec<Result<AppendOutcome>>>> {
+    let Some(standing) = lookup::advance(tx, id, batch).await? else {
+        return Ok(None);
+    };
+    let mut state = Batch {
+        members: lookup::senders(batch),
+        ..Batch::new(HashMap::from([(id, standing)]), batch.len())
+    };
+    let Some(answers) = state.presumed(batch) else {
+        return Ok(None);
+    };
+    let present = state.move_watermarks(&doc! { "left_at": null });
+    if tx.update_matching::<MemberDoc>(present).await? < state.readers.len() as u64 {
+        return Ok(None);
+    }
+    tx.insert(&state.stored).await?;
     Ok(Some(answers))
 }
 
@@ -191,21 +220,36 @@ impl Batch {
         Ok(Decision::Appended(numbers))
     }
 
-    async fn store(&self, tx: &mut Tx<'_>) -> Tried<()> {
-        // first what others, who move watermarks, may want too: who is late learns it soon
-        let readers = self
-            .readers
+    /// What is answered when all messages can be stored as they are.
+    fn presumed(&mut self, batch: &[NewMessage]) -> Option<Vec<Result<AppendOutcome>>> {
+        let answers = batch.iter().map(|new| match self.decide(new) {
+            Ok(Decision::Appended(numbers)) => Some(Ok(AppendOutcome::Appended(numbers))),
+            _ => None,
+        });
+        answers.collect()
+    }
+
+    /// One statement for each sender that is as `condition` says.
+    fn move_watermarks(&self, condition: &Document) -> Vec<Document> {
+        self.readers
             .iter()
             .map(|((conversation, user), (seq, at))| {
-                let key = MemberKey::new(*conversation, *user);
+                let mut filter = doc! { "_id": MemberKey::new(*conversation, *user) };
+                filter.extend(condition.clone());
                 let fields = doc! {
                     "read_seq": *seq, "delivered_seq": *seq, "read_at": date(*at),
                     "delivered_at": date(*at),
                 };
-                // by nothing but the id, which takes no planning
-                statement(doc! { "_id": key }, doc! { "$set": fields })
-            });
-        tx.update::<MemberDoc>(readers.collect()).await?;
+                statement(filter, doc! { "$set": fields })
+            })
+            .collect()
+    }
+
+    async fn store(&self, tx: &mut Tx<'_>) -> Tried<()> {
+        // first what others, who move watermarks, may want too: who is late learns it soon. They are known to be
+        // members, and a filter of nothing but the id takes no planning
+        tx.update::<MemberDoc>(self.move_watermarks(&Document::new()))
+            .await?;
         // those too in which nothing was stored: their lock has taken a rev
         let conversations = self.conversations.iter().map(|(id, standing)| {
             let fields = doc! {

@@ -6,15 +6,15 @@ use bson::{Document, doc};
 use connexus_domain::attachment::Claims;
 use connexus_domain::message::Fingerprint;
 use connexus_domain::{
-    AttachmentId, ConversationId, MessageId, NewMessage, Result, Rev, Seq, Timestamp, UserId,
+    AttachmentId, ConversationId, Error, MessageId, NewMessage, Result, Rev, Seq, Timestamp, UserId,
 };
 use serde::Deserialize;
 
 use crate::attachment;
 use crate::conversation;
 use crate::documents::{
-    Binary, ClientKey, ConversationDoc, DateTime, MemberKey, MessageDoc, Uuid, conversation_id,
-    fingerprint, ids, message_id, time, user_id,
+    Binary, ClientKey, ConversationDoc, DateTime, Id as _, MemberKey, MessageDoc, Uuid,
+    conversation_id, date, fingerprint, ids, message_id, time, user_id,
 };
 use crate::error::Tried;
 use crate::query::Query;
@@ -40,6 +40,34 @@ pub(super) async fn standings(
     batch: &[NewMessage],
 ) -> Tried<HashMap<ConversationId, Standing>> {
     read(tx, filter(&distinct(batch))).await
+}
+
+/// The batch's conversation, if it has but one.
+pub(super) fn only(batch: &[NewMessage]) -> Option<ConversationId> {
+    let first = batch.first()?.conversation_id;
+    let same = batch.iter().all(|new| new.conversation_id == first);
+    same.then_some(first)
+}
+
+/// Moves a conversation past the batch, all of which is for it; where it stood before, unless it is deleted. That is
+/// looked at here: a filter of nothing but the id takes no planning.
+pub(super) async fn advance(
+    tx: &mut Tx<'_>,
+    id: ConversationId,
+    batch: &[NewMessage],
+) -> Tried<Option<Standing>> {
+    let count = i64::try_from(batch.len()).map_err(Error::internal)?;
+    let mut change = doc! { "$inc": { "last_seq": count, "rev": count } };
+    if let Some(newest) = batch.iter().map(|new| new.at).max() {
+        change.insert("$max", doc! { "last_activity_at": date(newest) });
+    }
+    let before: Option<ConversationDoc> = tx.change_from(doc! { "_id": id.bson() }, change).await?;
+    let before = before.filter(|found| found.deleted_at.is_none());
+    Ok(before.map(|found| Standing {
+        last_seq: found.last_seq,
+        rev: found.rev,
+        last_activity_at: time(found.last_activity_at),
+    }))
 }
 
 /// The same once they are locked, in the order of their ids. Until the end of the transaction nobody else gets
@@ -106,6 +134,13 @@ async fn read(tx: &mut Tx<'_>, filter: Document) -> Tried<HashMap<ConversationId
     Ok(standings.collect())
 }
 
+/// Who sends what, and where.
+pub(super) fn senders(batch: &[NewMessage]) -> HashSet<(ConversationId, UserId)> {
+    let senders = batch.iter().map(|new| (new.conversation_id, new.sender_id));
+    senders.collect()
+}
+
+/// Those of the senders who are members.
 pub(super) async fn members(
     tx: &mut Tx<'_>,
     batch: &[NewMessage],
@@ -115,11 +150,7 @@ pub(super) async fn members(
         #[serde(rename = "_id")]
         key: MemberKey,
     }
-    let pairs: HashSet<(ConversationId, UserId)> = batch
-        .iter()
-        .map(|new| (new.conversation_id, new.sender_id))
-        .collect();
-    let query = conversation::among(pairs).fields(doc! { "_id": 1 });
+    let query = conversation::among(senders(batch)).fields(doc! { "_id": 1 });
     let present: Vec<Part> = tx.find_parts(query).await?;
     let members = present.into_iter().map(|Part { key }| {
         let conversation = conversation_id(key.c);
