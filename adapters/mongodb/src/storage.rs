@@ -12,6 +12,7 @@ use mongodb::{Client, Database};
 use tokio::sync::Semaphore;
 
 use crate::error::{InDomain as _, Late};
+use crate::message::KnownSenders;
 use crate::open::{self, MongoOptions};
 use crate::orphans::{Lifetime, Orphans};
 use crate::tx::Queues;
@@ -33,6 +34,7 @@ pub struct MongoStorage {
     pub(crate) turns: Arc<Semaphore>,
     pub(crate) late: Arc<Queues>,
     pub(crate) orphans: Arc<Orphans>,
+    pub(crate) senders: KnownSenders,
 }
 
 impl MongoStorage {
@@ -53,6 +55,7 @@ impl MongoStorage {
             turns: Arc::new(Semaphore::new(turns)),
             late: Arc::default(),
             orphans: Arc::default(),
+            senders: KnownSenders::new(),
         })
     }
 

@@ -134,6 +134,7 @@ macro_rules! __cases {
                 a_batch_of_many_conversations_is_numbered_in_each
                 a_bad_item_spoils_no_other
                 who_left_cannot_send_until_back
+                who_left_is_refused_whatever_else_came_meanwhile
                 sending_moves_the_senders_own_watermarks
                 a_reply_in_a_thread_counts_in_its_root
                 a_batch_may_lean_on_its_own_earlier_items

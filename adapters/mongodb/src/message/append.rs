@@ -1,8 +1,8 @@
 //! Storing batches of messages: the path that decides how much the server can take.
 //!
 //! A batch in which nothing is to be decided, which is nearly every one, takes six round trips: to read where its
-//! conversations stand and who is a member, to move watermarks and counters, to insert, and to commit. If it is for
-//! a single conversation, it takes four: its counters tell where they were as they are moved, and so many watermarks
+//! conversations stand and who is a member (unless all senders are known to be), to move watermarks and counters, to
+//! insert, and to commit. If it is for a single conversation, it takes four: its counters tell where they were as they are moved, and so many watermarks
 //! are moved as there are senders who are members. It presumes that no message was sent before, and learns from the
 //! unique index whether that is so. A batch that is not as presumed, or that others were in the way of, stores
 //! nothing so and goes the long way.
@@ -32,8 +32,10 @@ use crate::storage::MongoStorage;
 use crate::tx::Tx;
 
 pub(crate) mod lookup;
+mod senders;
 
 use lookup::{Referred, Standing};
+pub(crate) use senders::KnownSenders;
 
 /// What is to be answered for one message.
 enum Decision {
@@ -68,11 +70,12 @@ pub(super) async fn append(
             Box::pin(async move {
                 match lookup::only(batch) {
                     Some(id) => presume_in(tx, id, batch).await,
-                    None => presume(tx, batch).await,
+                    None => presume(tx, &storage.senders, batch).await,
                 }
             })
         });
         if let Some(answers) = stored.await? {
+            storage.senders.note(batch, &answers);
             return Ok(answers);
         }
     }
@@ -90,11 +93,13 @@ fn names_nothing(batch: &[NewMessage]) -> bool {
 /// has to be locked before it is written.
 async fn presume(
     tx: &mut Tx<'_>,
+    senders: &KnownSenders,
     batch: &[NewMessage],
 ) -> Tried<Option<Vec<Result<AppendOutcome>>>> {
+    let standings = lookup::standings(tx, batch).await?;
     let mut state = Batch {
-        members: lookup::members(tx, batch).await?,
-        ..Batch::new(lookup::standings(tx, batch).await?, batch.len())
+        members: lookup::members_among(tx, senders, lookup::senders(batch), &standings).await?,
+        ..Batch::new(standings, batch.len())
     };
     let Some(answers) = state.presumed(batch) else {
         return Ok(None);
@@ -158,7 +163,7 @@ impl Batch {
 
     async fn load(tx: &mut Tx<'_>, batch: &[NewMessage]) -> Tried<Self> {
         Ok(Self {
-            members: lookup::members(tx, batch).await?,
+            members: lookup::members(tx, lookup::senders(batch)).await?,
             known: lookup::known(tx, batch).await?,
             referred: lookup::referred(tx, batch).await?,
             claims: lookup::claims(tx, batch).await?,

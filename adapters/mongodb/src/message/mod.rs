@@ -14,6 +14,7 @@ use connexus_domain::{
     Result, Rev, Seq, Timestamp, UserId,
 };
 
+pub(crate) use append::KnownSenders;
 #[cfg(test)]
 pub(crate) use append::lookup;
 pub(crate) use change::purge;

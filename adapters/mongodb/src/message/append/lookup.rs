@@ -10,6 +10,7 @@ use connexus_domain::{
 };
 use serde::Deserialize;
 
+use super::senders::KnownSenders;
 use crate::attachment;
 use crate::conversation;
 use crate::documents::{
@@ -25,6 +26,14 @@ pub(crate) struct Standing {
     pub last_seq: Seq,
     pub rev: Rev,
     pub last_activity_at: Timestamp,
+}
+
+impl Standing {
+    /// Changes other than new messages, each of which takes a rev and a seq. They never become fewer, and who leaves
+    /// makes one more.
+    pub fn changes(&self) -> i64 {
+        self.rev - self.last_seq
+    }
 }
 
 /// A stored message that another one names.
@@ -140,17 +149,35 @@ pub(super) fn senders(batch: &[NewMessage]) -> HashSet<(ConversationId, UserId)>
     senders.collect()
 }
 
+/// Those of the senders who are members, of conversations that stand so. Only those who are not known are looked up.
+pub(super) async fn members_among(
+    tx: &mut Tx<'_>,
+    known: &KnownSenders,
+    senders: HashSet<(ConversationId, UserId)>,
+    standings: &HashMap<ConversationId, Standing>,
+) -> Tried<HashSet<(ConversationId, UserId)>> {
+    let (mut members, unknown): (HashSet<_>, HashSet<_>) =
+        senders.into_iter().partition(|sender| {
+            let standing = standings.get(&sender.0);
+            standing.is_some_and(|standing| known.has(sender, standing))
+        });
+    if !unknown.is_empty() {
+        members.extend(self::members(tx, unknown).await?);
+    }
+    Ok(members)
+}
+
 /// Those of the senders who are members.
 pub(super) async fn members(
     tx: &mut Tx<'_>,
-    batch: &[NewMessage],
+    senders: HashSet<(ConversationId, UserId)>,
 ) -> Tried<HashSet<(ConversationId, UserId)>> {
     #[derive(Deserialize)]
     struct Part {
         #[serde(rename = "_id")]
         key: MemberKey,
     }
-    let query = conversation::among(senders(batch)).fields(doc! { "_id": 1 });
+    let query = conversation::among(senders).fields(doc! { "_id": 1 });
     let present: Vec<Part> = tx.find_parts(query).await?;
     let members = present.into_iter().map(|Part { key }| {
         let conversation = conversation_id(key.c);
