@@ -179,7 +179,10 @@ async fn push(
         {
             watchers.entry(user).or_default().push(peer);
         }
-        for user in context.storage.users().get_many(chunk).await? {
+        let users = context.storage.users().get_many(chunk).await?;
+        let mut deliveries = Vec::with_capacity(users.len());
+        for user in users {
+            context.know(&user).await;
             let mut told = match user.privacy.presence {
                 Visibility::Nobody => Vec::new(),
                 Visibility::Everyone | Visibility::Contacts => {
@@ -200,10 +203,9 @@ async fn push(
                 status_text: profile.user.status_text,
                 last_seen_at: profile.last_seen_at,
             });
-            context
-                .publish(Delivery::new(event, Audience::Many(told.into())))
-                .await;
+            deliveries.push(Delivery::new(event, Audience::Many(told.into())));
         }
+        context.publish_all(deliveries).await;
     }
     Ok(())
 }

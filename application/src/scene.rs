@@ -219,6 +219,16 @@ impl SceneService {
 }
 
 impl Context {
+    /// This is the user as it is now, for scenes that are made next.
+    pub(crate) async fn know(&self, user: &User) {
+        if self.hub.wanted() != Detail::Bare {
+            self.scenes
+                .users
+                .insert(user.id, Arc::new(user.clone()))
+                .await;
+        }
+    }
+
     /// Tells an event, with its scene if any connection wants one.
     pub async fn publish(&self, delivery: Delivery) {
         self.publish_all(vec![delivery]).await;

@@ -17,5 +17,4 @@ pub use actix_http::ws::ProtocolError;
 pub use queue::{Urgency, WriteQueue};
 pub use reader::{Message, Reader};
 pub use serve::{Settings, listen, serve};
-pub use takeover::Takeover;
-pub use tokio::net::tcp::OwnedWriteHalf;
+pub use takeover::{Takeover, Upgraded};

@@ -11,6 +11,8 @@ use std::task::{Context, Poll, Waker, ready};
 use bytes::{Buf as _, Bytes};
 use tokio::net::tcp::OwnedWriteHalf;
 
+use crate::Upgraded;
+
 /// Frames that go out in one system call.
 const GATHER: usize = 64;
 
@@ -26,10 +28,10 @@ pub enum Urgency {
 /// What waits to be written to one socket.
 #[derive(Default)]
 pub struct WriteQueue {
-    /// Where to write, from the answer to the upgrade until all is written after the end.
+    /// Where to write, from the upgrade until all is written after the end.
     socket: Option<OwnedWriteHalf>,
     frames: VecDeque<Bytes>,
-    /// Part of the first one is written.
+    /// Part of the first one is written, or it is the answer to the upgrade.
     begun: bool,
     bytes: usize,
     /// For which flush it waits, if one was asked for.
@@ -38,19 +40,22 @@ pub struct WriteQueue {
     waker: Option<Waker>,
 }
 
-impl From<OwnedWriteHalf> for WriteQueue {
-    fn from(socket: OwnedWriteHalf) -> Self {
-        Self {
-            socket: Some(socket),
-            ..Self::default()
-        }
+impl From<Upgraded> for WriteQueue {
+    fn from(upgraded: Upgraded) -> Self {
+        let mut queue = Self::default();
+        queue.start(upgraded);
+        queue
     }
 }
 
 impl WriteQueue {
-    /// From now on frames are written.
-    pub fn start(&mut self, socket: OwnedWriteHalf) {
-        self.socket = Some(socket);
+    /// From now on frames are written, after the answer to the upgrade.
+    pub fn start(&mut self, upgraded: Upgraded) {
+        self.socket = Some(upgraded.socket);
+        self.bytes += upgraded.head.len();
+        self.frames.push_front(upgraded.head);
+        // whatever is dropped: the answer is not
+        self.begun = true;
     }
 
     /// Nothing is written any more, and the other side is told that there is no more.

@@ -27,8 +27,8 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
 
-use crate::Takeover;
 use crate::incoming::Incoming;
+use crate::{Takeover, Upgraded};
 
 /// How long the head of a connection's first request may take. Clients with a pool open connections ahead of need,
 /// and an answer to one of them (408) that meets a request on its way is an error there.
@@ -165,7 +165,7 @@ where
     let parts = framed.into_parts();
     let mut codec = parts.codec;
     let mut out = parts.write_buf;
-    let (reading, mut writing) = parts.io.into_split();
+    let (reading, writing) = parts.io.into_split();
     let incoming = Incoming::new(reading, Bytes::copy_from_slice(&parts.read_buf));
     // its room is far greater than what is in it
     drop(parts.read_buf);
@@ -184,8 +184,10 @@ where
     let switched = head.status() == StatusCode::SWITCHING_PROTOCOLS;
     if let Some(start) = takeover.taken().filter(|_| switched) {
         codec.encode(h1::Message::Item((head, BodySize::None)), &mut out)?;
-        writing.write_all_buf(&mut out).await?;
-        upgraded.spawn_local(start(writing));
+        upgraded.spawn_local(start(Upgraded {
+            socket: writing,
+            head: out.freeze(),
+        }));
         return Ok(());
     }
     if !switched {

@@ -3,10 +3,18 @@ use std::future::Future;
 use std::rc::Rc;
 
 use actix_web::{HttpMessage as _, HttpRequest};
+use bytes::Bytes;
 use futures_util::future::{FutureExt as _, LocalBoxFuture};
 use tokio::net::tcp::OwnedWriteHalf;
 
-type Start = Box<dyn FnOnce(OwnedWriteHalf) -> LocalBoxFuture<'static, ()>>;
+type Start = Box<dyn FnOnce(Upgraded) -> LocalBoxFuture<'static, ()>>;
+
+/// The writing half of an upgraded connection's socket, for a [`WriteQueue`](crate::WriteQueue).
+pub struct Upgraded {
+    pub(crate) socket: OwnedWriteHalf,
+    /// The answer to the upgrade. It shares a write with what was queued before it.
+    pub(crate) head: Bytes,
+}
 
 /// The chance to have the socket of an upgraded connection, in the extensions of the request that asks for
 /// the upgrade.
@@ -20,11 +28,11 @@ impl Takeover {
         request.extensions().get::<Self>().cloned()
     }
 
-    /// Takes the socket once status 101 has been answered, and for as long as the future runs. With any
-    /// other answer nothing is started.
+    /// Takes the socket if status 101 is answered, and for as long as the future runs. With any other answer
+    /// nothing is started.
     pub fn take<F: Future<Output = ()> + 'static>(
         &self,
-        start: impl FnOnce(OwnedWriteHalf) -> F + 'static,
+        start: impl FnOnce(Upgraded) -> F + 'static,
     ) {
         *self.0.borrow_mut() = Some(Box::new(|socket| start(socket).boxed_local()));
     }

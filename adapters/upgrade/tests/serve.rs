@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "to panic is how a test fails")]
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use actix_web::{App, HttpRequest, HttpResponse, web};
-use connexus_upgrade::{Settings, Takeover, listen, serve};
+use bytes::Bytes;
+use connexus_upgrade::{Settings, Takeover, WriteQueue, listen, serve};
 use futures_util::StreamExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -17,14 +19,39 @@ async fn taken(request: HttpRequest, mut payload: web::Payload) -> HttpResponse 
     let Some(takeover) = Takeover::offered(&request) else {
         return HttpResponse::UpgradeRequired().finish();
     };
-    takeover.take(async move |mut socket| {
+    takeover.take(async move |upgraded| {
+        let mut queue = WriteQueue::from(upgraded);
+        write(&mut queue).await;
         while let Some(Ok(bytes)) = payload.next().await {
-            socket.write_all(&bytes).await.unwrap();
+            queue.push(bytes);
+            write(&mut queue).await;
         }
     });
+    switched()
+}
+
+/// Drops what it had queued before the upgrade was answered.
+async fn dropped(request: HttpRequest) -> HttpResponse {
+    let takeover = Takeover::offered(&request).unwrap();
+    let mut queue = WriteQueue::default();
+    queue.push(Bytes::from_static(b"before"));
+    takeover.take(async move |upgraded| {
+        queue.start(upgraded);
+        queue.clear();
+        queue.push(Bytes::from_static(b"after"));
+        write(&mut queue).await;
+    });
+    switched()
+}
+
+fn switched() -> HttpResponse {
     HttpResponse::SwitchingProtocols()
         .upgrade("websocket")
         .finish()
+}
+
+async fn write(queue: &mut WriteQueue) {
+    poll_fn(|cx| queue.poll_write(cx)).await.unwrap();
 }
 
 /// Sends back what comes, as a body.
@@ -57,6 +84,7 @@ fn start(max_upgraded: usize) -> Server {
     let server = serve(listener, &settings, || {
         App::new()
             .route("/taken", web::get().to(taken))
+            .route("/dropped", web::get().to(dropped))
             .route("/streamed", web::get().to(streamed))
             .route("/refused", web::get().to(refused))
     });
@@ -120,6 +148,14 @@ async fn an_upgraded_connection_is_the_handlers_own() {
     }
     server.upgraded.close();
     server.upgraded.wait().await;
+}
+
+#[actix_rt::test]
+async fn the_answer_comes_first_whatever_is_dropped() {
+    let server = start(10);
+    let answer = rest(ask(&server, "/dropped", true, "").await).await;
+    assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nafter"), "{answer}");
 }
 
 #[actix_rt::test]

@@ -43,7 +43,7 @@ pub async fn open(
     let gateway = gateway.into_inner();
     let mut socket = Box::new(Socket::new(gateway, outbox, address, reader));
     socket.enter(token).await;
-    takeover.take(|writing| socket.run(writing));
+    takeover.take(|upgraded| socket.run(upgraded));
     Ok(response)
 }
 

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use connexus_application::hub::{CloseReason, Delivery, Handed, Outlet, WireFormat};
 use connexus_domain::event::Importance;
 use connexus_domain::{ConversationId, Event, Rev};
-use connexus_upgrade::{OwnedWriteHalf, Urgency, WriteQueue};
+use connexus_upgrade::{Upgraded, Urgency, WriteQueue};
 use tokio::sync::Notify;
 
 use crate::close::Close;
@@ -66,8 +66,8 @@ impl Outbox {
     }
 
     /// From now on frames are written.
-    pub fn start(&self, socket: OwnedWriteHalf) {
-        self.state.borrow_mut().queue.start(socket);
+    pub fn start(&self, upgraded: Upgraded) {
+        self.state.borrow_mut().queue.start(upgraded);
     }
 
     /// Writes what waits, now and whenever the socket can take more; ends when the connection is broken.

@@ -10,7 +10,7 @@ use connexus_application::Actor;
 use connexus_application::hub::{Connection, GuestRegistration, Registration, Worker};
 use connexus_domain::ports::{LimitClass, Subject};
 use connexus_domain::{Error, Result, UserId};
-use connexus_upgrade::{Message, OwnedWriteHalf, ProtocolError, Reader};
+use connexus_upgrade::{Message, ProtocolError, Reader, Upgraded};
 use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -97,8 +97,8 @@ impl Socket {
         }
     }
 
-    pub async fn run(mut self: Box<Self>, writing: OwnedWriteHalf) {
-        self.outbox.start(writing);
+    pub async fn run(mut self: Box<Self>, upgraded: Upgraded) {
+        self.outbox.start(upgraded);
         let mut timer = Box::pin(sleep_until(self.deadline()));
         while self.outbox.closed().is_none() {
             let room = self.in_flight.len() < self.gateway.settings.max_in_flight;

@@ -12,7 +12,7 @@ use actix_http::ws;
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 use connexus_upgrade::{
-    Message as Incoming, OwnedWriteHalf, ProtocolError, Reader, Takeover, WriteQueue,
+    Message as Incoming, ProtocolError, Reader, Takeover, Upgraded, WriteQueue,
 };
 use futures_util::StreamExt as _;
 
@@ -33,7 +33,7 @@ fn accept<F: Future<Output = ()> + 'static>(
     number: u32,
     request: &HttpRequest,
     payload: Payload,
-    serve: impl FnOnce(Socket, OwnedWriteHalf) -> F + 'static,
+    serve: impl FnOnce(Socket, Upgraded) -> F + 'static,
 ) -> Result<HttpResponse, Invalid> {
     let mut response = ws::handshake(request.head()).map_err(|error| {
         tracing::debug!(%error, "no WebSocket handshake");
@@ -48,7 +48,7 @@ fn accept<F: Future<Output = ()> + 'static>(
         number,
         reader: Reader::new(payload.into_inner(), max_frame(&session.settings)),
     };
-    takeover.take(|writing| serve(socket, writing));
+    takeover.take(|upgraded| serve(socket, upgraded));
     Ok(response.finish().map_into_boxed_body().into())
 }
 
@@ -110,8 +110,8 @@ impl Drop for Socket {
 
 impl Socket {
     /// Serves a socket that is its session's transport from the beginning.
-    async fn run(self, writing: OwnedWriteHalf) {
-        self.session.lock().writing.start(writing);
+    async fn run(self, upgraded: Upgraded) {
+        self.session.lock().writing.start(upgraded);
         self.serve().await;
     }
 
@@ -182,11 +182,11 @@ impl Socket {
     }
 
     /// Waits for the probe and for the word to take over.
-    async fn take_over(mut self, writing: OwnedWriteHalf) {
+    async fn take_over(mut self, upgraded: Upgraded) {
         let timeout = self.session.settings.upgrade_timeout;
         let session = Arc::clone(&self.session);
         // until then it has a queue of its own
-        let mut queue = WriteQueue::from(writing);
+        let mut queue = WriteQueue::from(upgraded);
         let done = tokio::select! {
             done = tokio::time::timeout(timeout, self.negotiate(&mut queue)) => done.unwrap_or(false),
             () = session.closed() => false,
@@ -200,7 +200,13 @@ impl Socket {
     }
 
     async fn negotiate(&mut self, queue: &mut WriteQueue) -> bool {
-        while let Some(Ok(message)) = self.reader.next().await {
+        loop {
+            if poll_fn(|cx| queue.poll_write(cx)).await.is_err() {
+                return false;
+            }
+            let Some(Ok(message)) = self.reader.next().await else {
+                return false;
+            };
             match message {
                 Incoming::Text(text) if text == "2probe" => {
                     self.session.probe(self.number);
@@ -210,19 +216,15 @@ impl Socket {
                     return self.session.upgrade(self.number, queue);
                 }
                 Incoming::Ping(payload) => queue.push(Frame::pong(&payload).websocket()),
-                Incoming::Pong => continue,
+                Incoming::Pong => {}
                 _ => return false,
             }
-            if poll_fn(|cx| queue.poll_write(cx)).await.is_err() {
-                return false;
-            }
         }
-        false
     }
 
     /// Closes a socket that must not take over.
-    async fn refuse(self, writing: OwnedWriteHalf) {
-        self.close(writing.into()).await;
+    async fn refuse(self, upgraded: Upgraded) {
+        self.close(upgraded.into()).await;
     }
 
     async fn close(mut self, mut queue: WriteQueue) {
