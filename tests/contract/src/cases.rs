@@ -10,6 +10,7 @@ pub mod conversation_change;
 pub mod idempotency;
 pub mod indexing;
 pub mod lease;
+pub mod leaving;
 pub mod listing;
 pub mod media;
 pub mod member;

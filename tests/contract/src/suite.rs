@@ -125,6 +125,10 @@ macro_rules! __cases {
                 the_last_owner_cannot_step_down
                 of_owners_who_all_step_down_one_stays
             }
+            leaving {
+                who_left_cannot_send_until_back
+                who_left_is_refused_whatever_else_came_meanwhile
+            }
             append {
                 a_message_gets_the_next_numbers
                 an_empty_batch_answers_nothing
@@ -133,8 +137,6 @@ macro_rules! __cases {
                 time_never_runs_back_in_a_conversation
                 a_batch_of_many_conversations_is_numbered_in_each
                 a_bad_item_spoils_no_other
-                who_left_cannot_send_until_back
-                who_left_is_refused_whatever_else_came_meanwhile
                 sending_moves_the_senders_own_watermarks
                 a_reply_in_a_thread_counts_in_its_root
                 a_batch_may_lean_on_its_own_earlier_items
