@@ -9,7 +9,10 @@ use connexus_domain::ports::{
 };
 use connexus_domain::{Error, Result};
 use mongodb::{Client, Database};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 
 use crate::error::{InDomain as _, Late};
 use crate::message::KnownSenders;
@@ -35,6 +38,8 @@ pub struct MongoStorage {
     pub(crate) late: Arc<Queues>,
     pub(crate) orphans: Arc<Orphans>,
     pub(crate) senders: KnownSenders,
+    /// Where the driver lives.
+    home: Handle,
 }
 
 impl MongoStorage {
@@ -56,7 +61,23 @@ impl MongoStorage {
             late: Arc::default(),
             orphans: Arc::default(),
             senders: KnownSenders::new(),
+            home: Handle::current(),
         })
+    }
+
+    /// Does `work` where the driver lives: elsewhere, each command wakes threads several times over, for a connection
+    /// and for its answer. For reads of several commands that come often. Ends with whoever waits for it.
+    pub(crate) async fn at_home<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        if Handle::current().id() == self.home.id() {
+            return work.await;
+        }
+        let working = self.home.spawn(work.in_current_span());
+        AbortOnDropHandle::new(working)
+            .await
+            .map_err(Error::internal)?
     }
 
     async fn try_write(&self) -> Result<()> {

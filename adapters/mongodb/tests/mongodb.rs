@@ -401,3 +401,25 @@ async fn those_who_give_up_leave_nobody_waiting() {
         }
     }
 }
+
+/// As a server's threads are, each with a runtime of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_is_the_same_from_another_runtime() {
+    let place = Place::new();
+    let storage = migrated(&place).await;
+    let world = World::over(storage.clone(), 0);
+    let [ann] = world.people().await;
+    let id = world.group(ann, &[]).await;
+    world.say(id, ann, "one").await;
+    world.say(id, ann, "two").await;
+    let here = world.transcript(id).await;
+    let there = tokio::task::spawn_blocking(move || {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let page = async {
+            let range = HistoryRange::After(0);
+            storage.messages().history(id, range, Limit::of(10)).await
+        };
+        runtime.enable_all().build().unwrap().block_on(page)
+    });
+    assert_eq!(there.await.unwrap().unwrap(), here);
+}

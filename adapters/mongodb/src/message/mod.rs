@@ -81,8 +81,13 @@ impl MessageRepository for MongoStorage {
         range: HistoryRange,
         limit: Limit,
     ) -> Result<Vec<Message>> {
-        self.read(|tx| Box::pin(history::history(tx, conversation_id, range, limit)))
-            .await
+        let storage = self.clone();
+        self.at_home(async move {
+            storage
+                .read(|tx| Box::pin(history::history(tx, conversation_id, range, limit)))
+                .await
+        })
+        .await
     }
 
     async fn changes_since(
