@@ -2,10 +2,10 @@
 //!
 //! A batch in which nothing is to be decided, which is nearly every one, takes six round trips: to read where its
 //! conversations stand and who is a member (unless all senders are known to be), to move watermarks and counters, to
-//! insert, and to commit. If it is for a single conversation, it takes four: its counters tell where they were as they are moved, and so many watermarks
-//! are moved as there are senders who are members. It presumes that no message was sent before, and learns from the
-//! unique index whether that is so. A batch that is not as presumed, or that others were in the way of, stores
-//! nothing so and goes the long way.
+//! insert, and to commit. If it is for a single conversation, it takes four: its counters tell where they were as
+//! they are moved, and so many watermarks are moved as there are senders who are members. It presumes that no message
+//! was sent before, and learns from the unique index whether that is so. A batch that is not as presumed, or that
+//! others were in the way of, stores nothing so and goes the long way.
 //!
 //! There, too, the number of round trips does not grow with the batch: one each to lock the conversations, to
 //! read members, known keys, referred messages and attachments (when there are any), to move watermarks and
