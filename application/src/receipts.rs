@@ -51,8 +51,7 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
             () = sleep_until(due_at), if some && !due => {
                 some = false;
                 due = true;
-                pending.fall_due();
-                step = pending.due().div_ceil(STEPS).max(STEP);
+                step = pending.fall_due().div_ceil(STEPS).max(STEP);
                 continue;
             }
             () = sleep_until(next_at), if awaited || due => {}

@@ -34,7 +34,7 @@ impl Takeover {
         &self,
         start: impl FnOnce(Upgraded) -> F + 'static,
     ) {
-        *self.0.borrow_mut() = Some(Box::new(|socket| start(socket).boxed_local()));
+        *self.0.borrow_mut() = Some(Box::new(|upgraded| start(upgraded).boxed_local()));
     }
 
     pub(crate) fn taken(&self) -> Option<Start> {

@@ -120,8 +120,8 @@ impl Pending {
         self.gathered().due.len()
     }
 
-    /// What has gathered until now is due.
-    pub(super) fn fall_due(&self) {
+    /// What has gathered until now is due; how many are.
+    pub(super) fn fall_due(&self) -> usize {
         let mut gathered = self.gathered();
         let marks = std::mem::take(&mut gathered.marks);
         if gathered.due.is_empty() {
@@ -129,6 +129,7 @@ impl Pending {
         } else {
             merge(&mut gathered.due, &marks);
         }
+        gathered.due.len()
     }
 
     /// What is to be written now, until [`written`](Self::written) or [`put_back`](Self::put_back): what somebody
