@@ -19,7 +19,16 @@ use crate::users::Profile;
 /// How many connections each user has, over all threads.
 pub(crate) struct Registry {
     users: Mutex<FxHashMap<UserId, Here>>,
-    dirty: Mutex<HashSet<UserId>>,
+    dirty: Mutex<FxHashMap<UserId, Told>>,
+}
+
+/// Who is told of a change, the later including the earlier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Told {
+    /// Of coming and going: a user's own connections know.
+    Others,
+    /// Of being shown differently: the user's other devices, too.
+    All,
 }
 
 struct Here {
@@ -39,7 +48,7 @@ impl Registry {
     pub fn connected(&self, user: UserId) {
         let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
         let here = users.entry(user).or_insert_with(|| {
-            self.changed(user);
+            self.note(user, Told::Others);
             Here {
                 connections: 0,
                 gone_since: None,
@@ -66,15 +75,18 @@ impl Registry {
             .contains_key(&user)
     }
 
-    /// The user's presence is to be told again.
+    /// The user is shown differently.
     pub fn changed(&self, user: UserId) {
-        self.dirty
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(user);
+        self.note(user, Told::All);
     }
 
-    fn take_changed(&self) -> Vec<UserId> {
+    fn note(&self, user: UserId, told: Told) {
+        let mut dirty = self.dirty.lock().unwrap_or_else(PoisonError::into_inner);
+        let noted = dirty.entry(user).or_insert(told);
+        *noted = told.max(*noted);
+    }
+
+    fn take_changed(&self) -> Vec<(UserId, Told)> {
         std::mem::take(&mut *self.dirty.lock().unwrap_or_else(PoisonError::into_inner))
             .into_iter()
             .collect()
@@ -97,7 +109,7 @@ impl Registry {
         });
         drop(users);
         for (user, _) in &gone {
-            self.changed(*user);
+            self.note(*user, Told::Others);
         }
         gone
     }
@@ -138,8 +150,8 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
         }
         if let Err(error) = push(&context, &changed, &mut shown).await {
             tracing::warn!(%error, users = changed.len(), "presence could not be told yet");
-            for user in changed {
-                context.presence.changed(user);
+            for (user, told) in changed {
+                context.presence.note(user, told);
             }
         }
     }
@@ -160,17 +172,22 @@ async fn write_last_seen(context: &Context, unwritten: &mut HashMap<UserId, Time
 
 async fn push(
     context: &Context,
-    changed: &[UserId],
+    changed: &[(UserId, Told)],
     shown: &mut HashMap<UserId, Presence>,
 ) -> Result<()> {
     /// Users per query: keeps each of them short.
     const CHUNK: usize = 200;
     for chunk in changed.chunks(CHUNK) {
+        let ids: Vec<UserId> = chunk.iter().map(|(user, _)| *user).collect();
+        let to_all: HashSet<UserId> = chunk
+            .iter()
+            .filter_map(|(user, told)| (*told == Told::All).then_some(*user))
+            .collect();
         let max = context.settings.presence.max_members;
         let pairs = context
             .storage
             .conversations()
-            .peers(chunk, Some(max))
+            .peers(&ids, Some(max))
             .await?;
         let mut watchers: HashMap<UserId, Vec<UserId>> = HashMap::new();
         for (user, peer) in pairs
@@ -179,7 +196,7 @@ async fn push(
         {
             watchers.entry(user).or_default().push(peer);
         }
-        let users = context.storage.users().get_many(chunk).await?;
+        let users = context.storage.users().get_many(&ids).await?;
         let mut deliveries = Vec::with_capacity(users.len());
         for user in users {
             context.know(&user).await;
@@ -189,13 +206,18 @@ async fn push(
                     watchers.remove(&user.id).unwrap_or_default()
                 }
             };
-            told.push(user.id);
+            if to_all.contains(&user.id) {
+                told.push(user.id);
+            }
             told.sort_unstable();
             let profile = context.own_profile(user);
             let before = match profile.presence {
                 Presence::Offline => shown.remove(&profile.user.id),
                 here @ Presence::Connected(_) => shown.insert(profile.user.id, here),
             };
+            if told.is_empty() {
+                continue;
+            }
             let event = Event::PresenceUpdated(PresenceChange {
                 user_id: profile.user.id,
                 presence: profile.presence,

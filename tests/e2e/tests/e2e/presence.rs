@@ -45,6 +45,21 @@ async fn coming_and_going_is_told_to_those_who_share_a_conversation() {
 }
 
 #[tokio::test]
+async fn a_users_own_sockets_are_told_of_a_status_and_not_that_it_came() {
+    let app = TestApp::shared().await;
+    let [ann, bob] = app.users(["ann", "bob"]).await;
+    ann.direct(&bob).await;
+    let mut bobs = bob.ws().await;
+    let (mut first, mut second) = (ann.ws().await, ann.ws().await);
+    assert_eq!(told(&mut bobs, &ann).await["status"], "online");
+    first.ok("status.set", json!({"status": "busy"})).await;
+    // had they been told that ann came, it would have been before this
+    assert_eq!(told(&mut second, &ann).await["status"], "busy");
+    assert_eq!(told(&mut first, &ann).await["status"], "busy");
+    assert_eq!(told(&mut bobs, &ann).await["status"], "busy");
+}
+
+#[tokio::test]
 async fn a_user_is_online_while_one_connection_is_open() {
     let app = TestApp::shared().await;
     let [ann, bob] = app.users(["ann", "bob"]).await;

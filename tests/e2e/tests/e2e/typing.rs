@@ -62,6 +62,25 @@ async fn writing_ends_with_the_message() {
 }
 
 #[tokio::test]
+async fn who_writes_on_after_a_message_is_told_to_later() {
+    let app = TestApp::shared().await;
+    let [ann, bob] = app.users(["ann", "bob"]).await;
+    let direct = ann.direct(&bob).await;
+    let here = json!({"conversation_id": direct});
+    let (mut anns, mut bobs) = (ann.ws().await, bob.ws().await);
+    anns.ok("typing.start", here.clone()).await;
+    anns.ok(
+        "message.send",
+        json!({"conversation_id": direct, "body": "first"}),
+    )
+    .await;
+    anns.ok("typing.start", here).await;
+    for expected in [true, false, true] {
+        assert_eq!(typing(&mut bobs).await["data"]["typing"], expected);
+    }
+}
+
+#[tokio::test]
 async fn writing_ends_by_itself() {
     let app = TestApp::shared().await;
     let [ann, bob] = app.users(["ann", "bob"]).await;
