@@ -14,7 +14,7 @@ use crate::testing::Database;
 use crate::{PostgresStorage, attachment, conversation, message, receipt, session, user};
 
 /// A query, and whether it may sort: only what is bounded by one user, one page, one batch or one message.
-const QUERIES: [(&str, &str, bool); 58] = [
+const QUERIES: [(&str, &str, bool); 59] = [
     ("append: at once", message::STORE_AT_ONCE, true),
     ("append: lock", message::LOCK, true),
     ("append: look up", message::LOOKUP, true),
@@ -23,6 +23,7 @@ const QUERIES: [(&str, &str, bool); 58] = [
     ("history before", message::HISTORY_BEFORE, false),
     ("history after", message::HISTORY_AFTER, false),
     ("changed messages", message::CHANGED_MESSAGES, false),
+    ("sent messages", message::SENT_MESSAGES, false),
     ("changed members", message::CHANGED_MEMBERS, false),
     ("thread", message::THREAD, false),
     ("message", message::BY_ID, false),

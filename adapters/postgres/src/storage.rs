@@ -237,6 +237,11 @@ fn migrator() -> Migrator {
             "search segments",
             include_str!("../migrations/0004_search_segments.sql"),
         ),
+        step(
+            5,
+            "changed messages",
+            include_str!("../migrations/0005_changed_messages.sql"),
+        ),
     ]);
     migrator.set_locking(false);
     migrator

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use common::{Database, open, run};
 use connexus_contract::World;
+use connexus_contract::upgrade::Changes;
 use connexus_contract::world::EVER;
 use connexus_domain::message::AppendOutcome;
 use connexus_domain::ports::{HistoryRange, Storage};
@@ -156,6 +157,8 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
     let message = group.world.say(group.id, by, "more words, größere").await;
     let undo = "DROP TABLE attachments; DROP TABLE leases; DELETE FROM _sqlx_migrations WHERE version > 1; \
         DROP TABLE search_segments; DROP TABLE search_heads; DROP TABLE search_state; \
+        DROP INDEX messages_changed; ALTER TABLE messages DROP COLUMN changed; \
+        CREATE INDEX messages_rev ON messages (conversation_id, rev, seq); \
         ALTER TABLE messages ADD COLUMN terms tsvector; CREATE INDEX messages_terms ON messages USING gin (terms); \
         UPDATE messages m SET terms = (SELECT array_to_tsvector(array_agg(\
             right(replace(m.conversation_id::text, '-', ''), 16) || encode(convert_to(term, 'UTF8'), 'hex'))) \
@@ -170,6 +173,23 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
     let new = group.world.with_files(group.id, by, &[&file]);
     let newer = group.world.put(new).await;
     assert_eq!(group.world.transcript(group.id).await, [message, newer]);
+}
+
+/// Back to when every message was in an index of revs.
+const TO_VERSION_4: &str = "\
+    DROP INDEX messages_changed; ALTER TABLE messages DROP COLUMN changed; \
+    CREATE INDEX messages_rev ON messages (conversation_id, rev, seq); \
+    DELETE FROM _sqlx_migrations WHERE version > 4";
+
+#[tokio::test]
+async fn what_was_stored_before_changes_were_told_apart_is_told_as_before() {
+    let database = Database::migrated().await;
+    let storage = database.open().await;
+    let world = World::over(storage.clone(), 0);
+    let changes = Changes::store(&world).await;
+    run(&mut database.outside().await, TO_VERSION_4.to_owned()).await;
+    storage.migrate().await.unwrap();
+    changes.check().await;
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// A query, and whether it may sort: only what is bounded by one user, one page or one message.
-const QUERIES: [(&str, &str, bool); 55] = [
+const QUERIES: [(&str, &str, bool); 56] = [
     ("append: conversations", message::CONVERSATIONS, false),
     ("append: members", message::MEMBERS, false),
     ("append: known keys", message::KNOWN, false),
@@ -30,6 +30,7 @@ const QUERIES: [(&str, &str, bool); 55] = [
     ("history before", message::HISTORY_BEFORE, false),
     ("history after", message::HISTORY_AFTER, false),
     ("changed messages", message::CHANGED_MESSAGES, false),
+    ("sent messages", message::SENT_MESSAGES, false),
     ("changed members", message::CHANGED_MEMBERS, false),
     ("thread", message::THREAD, false),
     ("message", message::BY_ID, false),

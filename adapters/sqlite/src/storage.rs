@@ -146,6 +146,11 @@ fn migrator() -> Migrator {
             "search segments",
             include_str!("../migrations/0003_search_segments.sql"),
         ),
+        step(
+            4,
+            "changed messages",
+            include_str!("../migrations/0004_changed_messages.sql"),
+        ),
     ])
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use connexus_contract::World;
+use connexus_contract::upgrade::Changes;
 use connexus_contract::world::{ALL, EVER, body};
 use connexus_domain::ports::{HistoryRange, Storage};
 use connexus_domain::{ConversationId, Error, Limit};
@@ -131,6 +132,9 @@ const TO_VERSION_2: &str = "
         tokens, content = '', contentless_delete = 1, detail = none, tokenize = 'ascii'
     );
     INSERT INTO message_terms (rowid, tokens) SELECT num, '0000000000000abc61' FROM messages;
+    DROP INDEX messages_changed;
+    ALTER TABLE messages DROP COLUMN changed;
+    CREATE INDEX messages_rev ON messages (conversation_id, rev, seq);
     DELETE FROM _sqlx_migrations WHERE version > 2";
 
 #[tokio::test]
@@ -184,6 +188,27 @@ async fn what_was_stored_before_there_were_segments_is_found() {
     }
     assert_eq!(count(&folder, "search_segments").await, 2);
     assert_eq!(world.found(b, "words 69").await, expected[..1]);
+}
+
+/// Back to when every message was in an index of revs.
+const TO_VERSION_3: &str = "\
+    DROP INDEX messages_changed; ALTER TABLE messages DROP COLUMN changed; \
+    CREATE INDEX messages_rev ON messages (conversation_id, rev, seq); \
+    DELETE FROM _sqlx_migrations WHERE version > 3";
+
+#[tokio::test]
+async fn what_was_stored_before_changes_were_told_apart_is_told_as_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = std::sync::Arc::new(open(&folder).await);
+    storage.migrate().await.unwrap();
+    let world = World::over(storage.clone(), 0);
+    let changes = Changes::store(&world).await;
+    sqlx::raw_sql(TO_VERSION_3)
+        .execute(&mut outside(&folder).await)
+        .await
+        .unwrap();
+    storage.migrate().await.unwrap();
+    changes.check().await;
 }
 
 #[tokio::test]

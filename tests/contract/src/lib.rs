@@ -41,6 +41,7 @@ pub mod cases;
 mod harness;
 pub mod model;
 mod suite;
+pub mod upgrade;
 pub mod world;
 
 pub use harness::Backend;

@@ -216,6 +216,7 @@ macro_rules! __cases {
                 of_nowhere_there_are_none
                 a_new_group_is_told_from_its_first_rev
                 every_kind_of_change_takes_one_rev
+                an_old_message_is_told_whatever_changes_of_it
                 watermarks_and_preferences_take_no_rev
                 a_thing_is_told_once_as_it_is_now
                 the_root_of_a_thread_comes_before_the_reply_of_its_rev

@@ -98,14 +98,16 @@ pub(super) async fn edit(
         return Ok(target.unchanged());
     }
     let rev = target.take_rev().await?;
-    sqlx::query("UPDATE messages SET body = $2, edited_at = $3, rev = $4 WHERE id = $1")
-        .bind(target.message.id.as_uuid())
-        .bind(body.as_str())
-        .bind(now.as_millis())
-        .bind(rev)
-        .execute(&mut *target.tx)
-        .await
-        .in_domain()?;
+    sqlx::query(
+        "UPDATE messages SET body = $2, edited_at = $3, rev = $4, changed = true WHERE id = $1",
+    )
+    .bind(target.message.id.as_uuid())
+    .bind(body.as_str())
+    .bind(now.as_millis())
+    .bind(rev)
+    .execute(&mut *target.tx)
+    .await
+    .in_domain()?;
     index::amend(&mut target.tx, &target.message, rev, Some(body.as_str())).await?;
     target.changed().await
 }
@@ -125,7 +127,7 @@ pub(super) async fn delete(
     let tombstone = target.message.clone().into_tombstone(rev, now);
     sqlx::query(
         "UPDATE messages SET body = NULL, attachments = NULL, emoji_count = 0, \
-         deleted_at = $2, rev = $3 WHERE id = $1",
+         deleted_at = $2, rev = $3, changed = true WHERE id = $1",
     )
     .bind(target.message.id.as_uuid())
     .bind(now.as_millis())
@@ -146,7 +148,8 @@ pub(super) async fn delete(
         .in_domain()?;
     if let Some(root) = tombstone.thread_id {
         sqlx::query(
-            "UPDATE messages SET reply_count = greatest(reply_count - 1, 0), rev = $2 WHERE id = $1",
+            "UPDATE messages SET reply_count = greatest(reply_count - 1, 0), rev = $2, \
+             changed = true WHERE id = $1",
         )
         .bind(root.as_uuid())
         .bind(rev)
@@ -266,7 +269,7 @@ async fn has_reacted(target: &mut Target, by: UserId, emoji: &Emoji) -> Result<b
 
 async fn save_reactions(target: &mut Target, rev: i64) -> Result<()> {
     sqlx::query(
-        "UPDATE messages SET rev = $2, emoji_count = \
+        "UPDATE messages SET rev = $2, changed = true, emoji_count = \
          (SELECT count(*) FROM reaction_groups WHERE message_id = $1) WHERE id = $1",
     )
     .bind(target.message.id.as_uuid())

@@ -21,7 +21,7 @@ pub(crate) use change::purge;
 pub(crate) use change::{LOCK_OF, PURGE};
 #[cfg(test)]
 pub(crate) use history::{
-    CHANGED_MEMBERS, CHANGED_MESSAGES, HISTORY_AFTER, HISTORY_BEFORE, THREAD,
+    CHANGED_MEMBERS, CHANGED_MESSAGES, HISTORY_AFTER, HISTORY_BEFORE, SENT_MESSAGES, THREAD,
 };
 pub(crate) use index::forget;
 #[cfg(test)]

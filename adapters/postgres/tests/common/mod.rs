@@ -20,6 +20,8 @@ const SCHEMA: &str = concat!(
     include_str!("../../migrations/0001_schema.sql"),
     include_str!("../../migrations/0002_attachments.sql"),
     include_str!("../../migrations/0003_shorter_terms.sql"),
+    include_str!("../../migrations/0004_search_segments.sql"),
+    include_str!("../../migrations/0005_changed_messages.sql"),
 );
 /// Names the lock of those who make it.
 const LOCK: i64 = 7_041_776;

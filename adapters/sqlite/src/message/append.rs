@@ -39,7 +39,7 @@ pub(crate) const MOVE_READERS: &str = "\
     WHERE p.conversation_id = v.conversation_id AND p.user_id = v.user_id";
 
 pub(crate) const MOVE_ROOTS: &str = "\
-    UPDATE messages AS m SET reply_count = m.reply_count + v.replies, rev = v.rev \
+    UPDATE messages AS m SET reply_count = m.reply_count + v.replies, rev = v.rev, changed = TRUE \
     FROM (SELECT unhex(value ->> 0) AS id, value ->> 1 AS replies, value ->> 2 AS rev \
             FROM json_each(?1)) v \
     WHERE m.id = v.id";

@@ -36,7 +36,18 @@ pub(crate) const CHANGED_MESSAGES: &str = concat!(
     "SELECT ",
     message_columns!(),
     of_a_live_conversation!(),
-    "AND m.rev > ?2 ORDER BY m.rev, m.seq LIMIT +?3"
+    "AND m.changed AND m.rev > ?2 ORDER BY m.rev, m.seq LIMIT +?3"
+);
+
+/// Messages that are as they were sent have their revs in the order of their seqs. Each change of anything else
+/// takes a rev and no seq, so a message's rev is ahead of its seq by no more than the conversation's is.
+pub(crate) const SENT_MESSAGES: &str = concat!(
+    "SELECT ",
+    message_columns!(),
+    of_a_live_conversation!(),
+    "AND NOT m.changed AND m.rev > ?2 \
+     AND m.seq > ?2 - (SELECT c.rev - c.last_seq FROM conversations c WHERE c.id = ?1) \
+     ORDER BY m.seq LIMIT +?3"
 );
 
 pub(crate) const CHANGED_MEMBERS: &str = concat!(
@@ -117,8 +128,11 @@ pub(super) async fn changes_since(
     }
     // a page, one more of its last rev, and one that shows that there are further ones
     let enough = limit.and_one() + 1;
-    let messages = messages(&mut tx, CHANGED_MESSAGES, id, rev, enough).await?;
-    let mut changes: Vec<Change> = messages.into_iter().map(Change::Message).collect();
+    let mut changes = Vec::new();
+    for sql in [CHANGED_MESSAGES, SENT_MESSAGES] {
+        let messages = messages(&mut tx, sql, id, rev, enough).await?;
+        changes.extend(messages.into_iter().map(Change::Message));
+    }
     changes.extend(members(&mut tx, id, rev, enough).await?);
     changes.extend(changed(conversation, rev));
     Ok(Some(page(changes, limit, current)))

@@ -23,7 +23,7 @@ pub(crate) use change::PURGED;
 pub(crate) use change::purge;
 #[cfg(test)]
 pub(crate) use history::{
-    CHANGED_MEMBERS, CHANGED_MESSAGES, HISTORY_AFTER, HISTORY_BEFORE, THREAD,
+    CHANGED_MEMBERS, CHANGED_MESSAGES, HISTORY_AFTER, HISTORY_BEFORE, SENT_MESSAGES, THREAD,
 };
 pub(crate) use index::forget;
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use connexus_domain::conversation::ConversationPatch;
 use connexus_domain::member::PreferencesPatch;
 use connexus_domain::{
-    Change, ChangePage, ConversationId, Limit, Member, Rev, Role, WatermarkAdvance,
+    Change, ChangePage, ConversationId, Limit, Member, Message, MessageId, Rev, Role,
+    WatermarkAdvance,
 };
 
 use crate::World;
@@ -91,6 +92,48 @@ pub async fn every_kind_of_change_takes_one_rev(w: &World) {
         next("coming back").await,
         Change::Member(w.member(id, c).await)
     );
+}
+
+pub async fn an_old_message_is_told_whatever_changes_of_it(w: &World) {
+    let [a, b] = w.people().await;
+    let id = w.group(a, &[b]).await;
+    let edited = w.say(id, a, "to be edited").await;
+    let root = w.say(id, a, "to be answered").await;
+    let liked = w.say(id, a, "to be liked").await;
+    let deleted = w.say(id, a, "to be deleted").await;
+    for n in 0..20 {
+        w.say(id, b, &format!("newer {n}")).await;
+    }
+    let m = w.messages();
+    let mut rev = w.conversation(id).await.rev;
+    let mut is_told = async |expected: &[&Message]| {
+        let told = since(w, id, rev)
+            .await
+            .into_iter()
+            .map(|change| match change {
+                Change::Message(message) => message.id,
+                other => panic!("{other:?}"),
+            });
+        let expected: Vec<MessageId> = expected.iter().map(|message| message.id).collect();
+        assert_eq!(told.collect::<Vec<_>>(), expected);
+        rev = w.conversation(id).await.rev;
+    };
+    m.edit(edited.id, a, &body("edited"), w.now())
+        .await
+        .unwrap();
+    is_told(&[&edited]).await;
+    let reply = w.reply(&root, b, "reply").await;
+    is_told(&[&root, &reply]).await;
+    m.delete(reply.id, b, w.now()).await.unwrap();
+    is_told(&[&root, &reply]).await;
+    m.add_reaction(liked.id, b, &emoji("👍"), w.now())
+        .await
+        .unwrap();
+    is_told(&[&liked]).await;
+    m.remove_reaction(liked.id, b, &emoji("👍")).await.unwrap();
+    is_told(&[&liked]).await;
+    m.delete(deleted.id, a, w.now()).await.unwrap();
+    is_told(&[&deleted]).await;
 }
 
 pub async fn watermarks_and_preferences_take_no_rev(w: &World) {

@@ -48,9 +48,10 @@ pub(crate) const STORE_AT_ONCE: &str = "\
             AND CASE WHEN k.conversation_id = v.conversation_id THEN TRUE ELSE FALSE END) IS NOT NULL)\
     ), stored AS (\
       INSERT INTO messages \
-        (id, conversation_id, seq, rev, sender_id, kind, body, client_id, fingerprint, created_at) \
+        (id, conversation_id, seq, rev, sender_id, kind, body, client_id, fingerprint, created_at, \
+         changed) \
       SELECT v.id, v.conversation_id, s.seqs[v.place] + v.nth, s.revs[v.place] + v.nth, v.sender_id, v.kind, v.body, \
-        v.client_id, v.fingerprint, greatest(s.times[v.place], v.at) \
+        v.client_id, v.fingerprint, greatest(s.times[v.place], v.at), false \
       FROM checked s, unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::bytea[], \
           $8::int8[], $9::int4[], $10::int8[]) \
         v(id, conversation_id, sender_id, kind, body, client_id, fingerprint, at, place, nth)\

@@ -15,9 +15,9 @@ pub(crate) const STORE: &str = "\
     WITH stored AS (\
       INSERT INTO messages \
         (id, conversation_id, seq, rev, sender_id, kind, body, attachments, reply_to, thread_id, \
-         client_id, fingerprint, created_at) \
+         client_id, fingerprint, created_at, changed) \
       SELECT v.id, v.conversation_id, v.seq, v.rev, v.sender_id, v.kind, v.body, \
-        v.attachments::uuid[], v.reply_to, v.thread_id, v.client_id, v.fingerprint, v.created_at \
+        v.attachments::uuid[], v.reply_to, v.thread_id, v.client_id, v.fingerprint, v.created_at, false \
       FROM unnest($1::uuid[], $2::uuid[], $3::int8[], $4::int8[], $5::uuid[], $6::text[], \
           $7::text[], $8::text[], $9::uuid[], $10::uuid[], $11::text[], $12::bytea[], $13::int8[]) \
         v(id, conversation_id, seq, rev, sender_id, kind, body, attachments, reply_to, thread_id, \
@@ -40,7 +40,7 @@ pub(crate) const STORE: &str = "\
 
 /// After [`STORE`], since a root may be in the same batch.
 pub(crate) const MOVE_ROOTS: &str = "\
-    UPDATE messages m SET reply_count = m.reply_count + v.replies, rev = v.rev \
+    UPDATE messages m SET reply_count = m.reply_count + v.replies, rev = v.rev, changed = true \
     FROM unnest($1::uuid[], $2::int8[], $3::int8[]) v(id, replies, rev) WHERE m.id = v.id";
 
 pub(super) async fn store(tx: &mut Tx, batch: &Batch<'_>) -> Result<()> {

@@ -21,8 +21,8 @@ static MESSAGES: LazyLock<Statements> = LazyLock::new(|| {
     statements(
         "INSERT INTO messages \
          (num, id, conversation_id, seq, rev, sender_id, kind, body, attachments, reply_to, \
-          thread_id, client_id, fingerprint, created_at) VALUES ",
-        "(?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+          thread_id, client_id, fingerprint, created_at, changed) VALUES ",
+        "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,FALSE)",
     )
 });
 

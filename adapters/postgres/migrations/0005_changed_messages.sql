@@ -1,0 +1,5 @@
+-- Messages that nobody has changed have their revs in the order of their seqs, and are found by those. Only what was
+-- changed since it was sent needs an index of revs. Of what is stored by now nobody knows that; it counts as changed.
+ALTER TABLE messages ADD COLUMN changed boolean NOT NULL DEFAULT true;
+DROP INDEX messages_rev;
+CREATE INDEX messages_changed ON messages (conversation_id, rev, seq) WHERE changed;
