@@ -39,8 +39,11 @@ pub fn start(setup: &Setup) -> Result<State> {
     let mut server = Command::new(program);
     server
         .args(["--replSet", REPLICA_SET, "--bind_ip", "127.0.0.1"])
-        .args(["--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"])
-        .args(["--oplogSize", "64", "--port", &port.to_string(), "--dbpath"])
+        .args(["--nounixsocket", "--wiredTigerCacheSizeGB", "1"])
+        .args(["--oplogSize", "64", "--port", &port.to_string()])
+        // a database for each test, with dozens of files: else all that was dropped is kept for five minutes
+        .args(["--setParameter", "minSnapshotHistoryWindowInSeconds=5"])
+        .arg("--dbpath")
         .arg(&data);
     let mut child = process::spawn(server, &log, setup.owner)?;
     let mut initiated = false;
