@@ -1,8 +1,9 @@
 //! What a version before has stored, for an adapter's tests of its migrations.
 
-use connexus_domain::{Change, ChangePage, ConversationId, MessageId, Rev, UserId};
+use connexus_domain::{ChangePage, ConversationId, MessageId, UserId};
 
 use crate::World;
+use crate::cases::change;
 use crate::world::{ALL, body};
 
 /// Messages of a conversation, some of them edited, and what was told of it after each rev.
@@ -41,12 +42,8 @@ impl<'w> Changes<'w> {
         let rev = self.world.conversation(self.id).await.rev;
         self.edit(0).await;
         let newer = self.world.say(self.id, self.by, "newer").await.id;
-        let page = self.since(rev).await;
-        let ids = page.changes.iter().map(|change| match change {
-            Change::Message(message) => message.id,
-            other => panic!("{other:?}"),
-        });
-        assert_eq!(ids.collect::<Vec<_>>(), [self.said[0], newer]);
+        let page = change::page(self.world, self.id, rev, ALL).await;
+        assert_eq!(change::messages(&page.changes), [self.said[0], newer]);
     }
 
     async fn edit(&self, place: usize) {
@@ -59,14 +56,8 @@ impl<'w> Changes<'w> {
     async fn all(&self) -> Vec<ChangePage> {
         let mut told = Vec::new();
         for rev in 0..=self.world.conversation(self.id).await.rev {
-            told.push(self.since(rev).await);
+            told.push(change::page(self.world, self.id, rev, ALL).await);
         }
         told
-    }
-
-    async fn since(&self, rev: Rev) -> ChangePage {
-        let messages = self.world.messages();
-        let page = messages.changes_since(self.id, rev, ALL).await;
-        page.unwrap().expect("a conversation")
     }
 }

@@ -10,9 +10,18 @@ use connexus_domain::{
 use crate::World;
 use crate::world::{ALL, body, emoji};
 
-async fn page(w: &World, id: ConversationId, rev: Rev, limit: Limit) -> ChangePage {
+pub(crate) async fn page(w: &World, id: ConversationId, rev: Rev, limit: Limit) -> ChangePage {
     let found = w.messages().changes_since(id, rev, limit).await.unwrap();
     found.expect("a conversation")
+}
+
+/// The messages that changed, when nothing else did.
+pub(crate) fn messages(changes: &[Change]) -> Vec<MessageId> {
+    let ids = changes.iter().map(|change| match change {
+        Change::Message(message) => message.id,
+        other => panic!("{other:?}"),
+    });
+    ids.collect()
 }
 
 /// Everything since, on one page.
@@ -107,15 +116,8 @@ pub async fn an_old_message_is_told_whatever_changes_of_it(w: &World) {
     let m = w.messages();
     let mut rev = w.conversation(id).await.rev;
     let mut is_told = async |expected: &[&Message]| {
-        let told = since(w, id, rev)
-            .await
-            .into_iter()
-            .map(|change| match change {
-                Change::Message(message) => message.id,
-                other => panic!("{other:?}"),
-            });
         let expected: Vec<MessageId> = expected.iter().map(|message| message.id).collect();
-        assert_eq!(told.collect::<Vec<_>>(), expected);
+        assert_eq!(messages(&since(w, id, rev).await), expected);
         rev = w.conversation(id).await.rev;
     };
     m.edit(edited.id, a, &body("edited"), w.now())
