@@ -9,11 +9,13 @@ use serde::{Deserialize, Serialize};
 
 mod entities;
 mod search;
+mod sent;
 
 pub(crate) use entities::{
     attachment_id, conversation_id, fingerprint, hash, message_id, session_id, token, user_id,
 };
 pub(crate) use search::{HeadDoc, SegmentDoc, SegmentKey, SpanPart, StateDoc};
+pub(crate) use sent::{Mark, Sent};
 
 /// A kind of document and its collection.
 pub(crate) trait Record: Serialize + DeserializeOwned + Send + Sync + Unpin {
@@ -131,6 +133,8 @@ pub(crate) struct ConversationDoc {
     pub rev: i64,
     pub changed_rev: i64,
     pub member_count: i64,
+    #[serde(default, skip_serializing_if = "Sent::is_empty")]
+    pub sent: Sent,
     pub deleted_at: Option<DateTime>,
 }
 
@@ -309,6 +313,7 @@ const FIELDS: &[&str] = &[
     "rev",
     "changed_rev",
     "member_count",
+    "sent",
     "deleted_at",
     "role",
     "joined_at",

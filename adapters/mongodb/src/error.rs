@@ -1,6 +1,6 @@
 //! The one place where MongoDB's errors become the domain's.
 
-use bson::{Bson, Document};
+use bson::Document;
 use connexus_domain::{Error, Result};
 use mongodb::error::{Error as Driver, ErrorKind, WriteFailure};
 
@@ -260,20 +260,12 @@ fn conflicting_field(message: &str) -> Option<&'static str> {
         .find_map(|(name, field)| (name == index).then_some(field))
 }
 
-/// How many documents an `update` command matched, unless `reply` tells of statements that failed.
-pub(crate) fn matched_by(reply: Document) -> Tried<u64> {
+/// An error when `reply`, to an `update` command, tells of statements that failed.
+pub(crate) fn check_written(reply: Document) -> Tried<()> {
     if reply.contains_key("writeErrors") || reply.contains_key("writeConcernError") {
         return Err(Error::internal(FailedUpdate(reply)).into());
     }
-    match reply.get("n").and_then(as_count) {
-        Some(matched) => Ok(matched),
-        None => Err(Error::internal(FailedUpdate(reply)).into()),
-    }
-}
-
-fn as_count(number: &Bson) -> Option<u64> {
-    let number = number.as_i64().or_else(|| number.as_i32().map(i64::from))?;
-    u64::try_from(number).ok()
+    Ok(())
 }
 
 #[cfg(test)]

@@ -210,6 +210,7 @@ fn conversations() -> Shape {
                 ("name", "string?"),
                 ("description", "string?"),
                 ("avatar_url", "string?"),
+                ("sent", "object"),
             ],
         ),
         indexes: vec![

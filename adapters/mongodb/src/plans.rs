@@ -301,7 +301,7 @@ async fn counting_the_unread_reads_no_more_than_it_counts() {
     let explain = doc! {
         "explain": {
             "aggregate": MemberDoc::COLLECTION,
-            "pipeline": conversation::unread(b, &[id.bson()]),
+            "pipeline": conversation::unread(b, &[(id.bson(), 0)]),
             "cursor": {},
         },
         "verbosity": "executionStats",

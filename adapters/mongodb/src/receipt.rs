@@ -8,8 +8,8 @@ use connexus_domain::{
     WatermarkAdvance,
 };
 
-use crate::conversation::{heads_of, members_among, members_page};
-use crate::documents::{MemberDoc, MemberKey, date};
+use crate::conversation::{Standing, among, members_page, standings};
+use crate::documents::{Id as _, MemberDoc, MemberKey, date};
 use crate::error::{Late, Tried};
 use crate::query::statement;
 use crate::storage::MongoStorage;
@@ -67,20 +67,17 @@ async fn move_to(storage: &MongoStorage, to: &Targets, now: Timestamp) -> Result
 
 /// Where those who are present stand, and the last message that there is for each.
 async fn standing(tx: &mut Tx<'_>, to: &Targets) -> Tried<Vec<(Receipt, Seq)>> {
-    let conversations = to.keys().map(|(conversation, _)| *conversation);
-    let last: HashMap<ConversationId, Seq> = heads_of(tx, conversations)
-        .await?
-        .into_iter()
-        .map(|head| (head.conversation_id, head.last_seq))
-        .collect();
+    let conversations = to.keys().map(|(conversation, _)| conversation.bson());
+    let standings = standings(tx, &conversations.collect()).await?;
     let keys = to.keys().copied();
-    let keys = keys.filter(|(conversation, _)| last.contains_key(conversation));
-    let members = members_among(tx, keys).await?;
+    let keys = keys.filter(|(conversation, _)| standings.contains_key(&conversation.bson()));
+    let members: Vec<MemberDoc> = tx.find(among(keys)).await?;
     let standing = members.into_iter().filter_map(|member| {
-        let last = last.get(&member.conversation_id)?;
-        Some((member.receipt(), *last))
+        let Standing { last_seq, sent, .. } = standings.get(&member.id.c)?;
+        let member = member.having(sent).into_member();
+        Some(member.map(|member| (member.receipt(), *last_seq)))
     });
-    Ok(standing.collect())
+    Ok(standing.collect::<Result<_>>()?)
 }
 
 /// The highest that is asked for each member.

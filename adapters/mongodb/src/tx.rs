@@ -7,7 +7,7 @@ use connexus_domain::{ConversationId, Error, Result};
 use futures_util::TryStreamExt as _;
 use futures_util::future::BoxFuture;
 use mongodb::error::{Error as Driver, UNKNOWN_TRANSACTION_COMMIT_RESULT};
-use mongodb::options::{Hint, ReadConcern, ReturnDocument};
+use mongodb::options::{Hint, ReadConcern, ReturnDocument, UpdateModifications};
 use mongodb::{ClientSession, Collection, Database, SessionCursor};
 use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::documents::{Record, decode, decode_part};
 use crate::error::{
-    Failure, Late, Tried, is_conflict, is_duplicate, is_lost, is_transient, matched_by,
+    Failure, Late, Tried, check_written, is_conflict, is_duplicate, is_lost, is_transient,
 };
 use crate::indexes;
 use crate::open::durable;
@@ -350,16 +350,17 @@ impl<'a> Tx<'a> {
         filter: Document,
         update: Document,
     ) -> Tried<Option<D>> {
-        self.change_and(ReturnDocument::After, filter, update).await
+        self.change_and(ReturnDocument::After, filter, update.into())
+            .await
     }
 
     /// Changes the one document that matches, and answers it as it was before.
     pub async fn change_from<D: Record>(
         &mut self,
         filter: Document,
-        update: Document,
+        update: impl Into<UpdateModifications>,
     ) -> Tried<Option<D>> {
-        self.change_and(ReturnDocument::Before, filter, update)
+        self.change_and(ReturnDocument::Before, filter, update.into())
             .await
     }
 
@@ -367,7 +368,7 @@ impl<'a> Tx<'a> {
         &mut self,
         answer: ReturnDocument,
         filter: Document,
-        update: Document,
+        update: UpdateModifications,
     ) -> Tried<Option<D>> {
         let changed = self
             .raw(D::COLLECTION)
@@ -395,13 +396,6 @@ impl<'a> Tx<'a> {
     /// Many [statements](crate::query::statement) in one round trip. (What the driver has for it needs
     /// version 8.)
     pub async fn update<D: Record>(&mut self, statements: Vec<Document>) -> Tried<()> {
-        self.update_matching::<D>(statements).await?;
-        Ok(())
-    }
-
-    /// The same; answers how many documents they matched.
-    pub async fn update_matching<D: Record>(&mut self, statements: Vec<Document>) -> Tried<u64> {
-        let mut matched = 0;
         for some in statements.chunks(STATEMENTS) {
             let command = doc! { "update": D::COLLECTION, "updates": some };
             let database = self.storage.database.clone();
@@ -409,9 +403,9 @@ impl<'a> Tx<'a> {
                 .run_command(command)
                 .session(self.session())
                 .await?;
-            matched += matched_by(reply)?;
+            check_written(reply)?;
         }
-        Ok(matched)
+        Ok(())
     }
 
     pub async fn insert<D: Record>(&mut self, documents: &[D]) -> Tried<()> {

@@ -10,7 +10,7 @@ use bson::{DateTime, Document, doc};
 use connexus_contract::World;
 use connexus_domain::message::AppendOutcome;
 use connexus_domain::ports::{HistoryRange, Storage};
-use connexus_domain::{Emoji, Error, Limit};
+use connexus_domain::{Emoji, Error, Limit, UserId};
 use connexus_mongodb::{MongoOptions, MongoStorage, OpenError};
 
 mod support;
@@ -122,6 +122,34 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
         .await
         .unwrap();
     assert!(indexes.contains(&"attachments_stale".to_owned()));
+}
+
+#[tokio::test]
+async fn a_conversation_keeps_how_far_few_have_come_by_sending() {
+    let place = Place::new();
+    let storage = migrated(&place).await;
+    let world = World::over(storage, 0);
+    let people: [UserId; 17] = world.people().await;
+    let id = world.group(people[0], &people[1..]).await;
+    let outside = place.outside().await;
+    let kept = async || {
+        let conversations = outside.collection::<Document>("conversations");
+        let found = conversations.find_one(doc! {}).await.unwrap().unwrap();
+        let moved = doc! { "read_seq": { "$gt": 0 } };
+        let members = outside.collection::<Document>("members");
+        let members = members.count_documents(moved).await.unwrap();
+        (found.get_document("sent").map_or(0, Document::len), members)
+    };
+    for _ in 0..2 {
+        for user in &people[..16] {
+            world.say(id, *user, "words").await;
+        }
+        assert_eq!(kept().await, (16, 0));
+    }
+    world.say(id, people[16], "words").await;
+    assert_eq!(kept().await, (0, 17), "all of them, where there is room");
+    world.say(id, people[1], "words").await;
+    assert_eq!(kept().await, (1, 17));
 }
 
 #[tokio::test]

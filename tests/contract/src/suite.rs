@@ -234,6 +234,8 @@ macro_rules! __cases {
                 a_batch_moves_each_to_the_highest
                 of_simultaneous_moves_the_highest_stays
                 receipts_of_present_members_are_listed
+                everybody_has_read_up_to_its_own_newest_message
+                whoever_is_told_of_has_read_what_it_sent
                 unread_is_live_messages_of_others_above_the_mark
                 who_comes_back_has_nothing_unread
                 unread_is_counted_up_to_a_cap

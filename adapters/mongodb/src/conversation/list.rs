@@ -13,7 +13,7 @@ use super::store;
 use crate::block::Blocked;
 use crate::documents::{
     BlockDoc, BlockKey, ConversationDoc, DateTime, Id as _, MemberDoc, MemberKey, MessageDoc,
-    Record as _, Uuid, conversation_id, date, ids, user_id,
+    Record as _, Sent, Uuid, conversation_id, date, ids, user_id,
 };
 use crate::error::Tried;
 use crate::message;
@@ -36,12 +36,14 @@ struct Mark {
     delivered_seq: i64,
 }
 
-/// A conversation, and where it stands.
+/// A conversation, where it stands, and who sent last.
 #[derive(Deserialize)]
-struct Standing {
+pub(crate) struct Standing {
     #[serde(rename = "_id")]
     id: Uuid,
-    last_seq: i64,
+    pub last_seq: i64,
+    #[serde(default)]
+    pub sent: Sent,
 }
 
 /// A member and how much of it is unread.
@@ -84,12 +86,16 @@ pub(crate) fn page(mine: Vec<Uuid>, after: Option<ActivityCursor>, limit: Limit)
         .limit(limit.and_one())
 }
 
-/// What `user` has not read of `conversations`, and the memberships.
-pub(crate) fn unread(user: UserId, conversations: &[Uuid]) -> Vec<Document> {
+/// What `user` has not read of conversations, and the memberships. With each conversation goes the last message that
+/// `user` has sent there, as far as the conversation knows.
+pub(crate) fn unread(user: UserId, conversations: &[(Uuid, Seq)]) -> Vec<Document> {
     let keys: Vec<Document> = conversations
         .iter()
-        .map(|id| doc! { "c": *id, "u": user.bson() })
+        .map(|(id, _)| doc! { "c": *id, "u": user.bson() })
         .collect();
+    let (ids, sent): (Vec<Uuid>, Vec<Seq>) = conversations.iter().copied().unzip();
+    let sent = doc! { "$arrayElemAt": [sent, { "$indexOfArray": [ids, "$member._id.c"] }] };
+    let read = doc! { "$max": ["$member.read_seq", sent] };
     let counted = vec![
         doc! { "$match": {
             "$expr": { "$and": [
@@ -107,7 +113,7 @@ pub(crate) fn unread(user: UserId, conversations: &[Uuid]) -> Vec<Document> {
         doc! { "$project": { "_id": 0, "member": "$$ROOT" } },
         doc! { "$lookup": {
             "from": MessageDoc::COLLECTION,
-            "let": { "conversation": "$member._id.c", "read": "$member.read_seq" },
+            "let": { "conversation": "$member._id.c", "read": read },
             "pipeline": counted,
             "as": "unread",
         } },
@@ -153,9 +159,15 @@ async fn summaries(
     if conversations.is_empty() {
         return Ok(Vec::new());
     }
-    let ids: Vec<Uuid> = conversations.iter().map(|found| found.id).collect();
+    let places: Vec<(Uuid, Seq)> = conversations
+        .iter()
+        .map(|found| {
+            let sent = found.sent.of(user.bson());
+            (found.id, sent.map_or(0, |mark| mark.seq))
+        })
+        .collect();
     let readers: Vec<Reader> = tx
-        .aggregate(MemberDoc::COLLECTION, unread(user, &ids))
+        .aggregate(MemberDoc::COLLECTION, unread(user, &places))
         .await?;
     let mut readers: HashMap<Uuid, Reader> = readers
         .into_iter()
@@ -168,9 +180,10 @@ async fn summaries(
             continue;
         };
         let peer = conversation.peer(user)?;
+        let me = reader.member.having(&conversation.sent);
         let conversation = conversation.into_conversation()?;
         summaries.push(ConversationSummary {
-            me: reader.member.into_member()?,
+            me: me.into_member()?,
             unread: Unread {
                 count: reader.unread.first().map_or(0, |count| count.n),
             },
@@ -206,14 +219,15 @@ struct HeadPart {
     last_activity_at: DateTime,
 }
 
-/// Where those of the conversations stand that are not deleted, in no order.
-pub(crate) async fn heads_of(
+/// Where those of the conversations stand that are not deleted.
+pub(crate) async fn standings(
     tx: &mut Tx<'_>,
-    conversations: impl IntoIterator<Item = ConversationId>,
-) -> Tried<Vec<Head>> {
-    let distinct: HashSet<ConversationId> = conversations.into_iter().collect();
-    let found: Vec<HeadPart> = tx.find_parts(store::heads(distinct)).await?;
-    Ok(found.iter().map(head).collect())
+    conversations: &HashSet<Uuid>,
+) -> Tried<HashMap<Uuid, Standing>> {
+    let fields = doc! { "_id": 1, "last_seq": 1, "sent": 1 };
+    let query = small(conversations, None).fields(fields);
+    let found: Vec<Standing> = tx.find_parts(query).await?;
+    Ok(found.into_iter().map(|found| (found.id, found)).collect())
 }
 
 fn head(part: &HeadPart) -> Head {
@@ -242,12 +256,14 @@ pub(crate) async fn members_page(
     let members = storage
         .read(|tx| {
             Box::pin(async move {
-                if store::find(tx, id).await?.is_none() {
+                let Some(conversation) = store::find_stored(tx, id).await? else {
                     return Ok(Vec::new());
-                }
+                };
                 let query = store::members(id, after).limit(limit.and_one());
                 let found: Vec<MemberDoc> = tx.find(query).await?;
-                let members = found.into_iter().map(MemberDoc::into_member);
+                let members = found
+                    .into_iter()
+                    .map(|member| member.having(&conversation.sent).into_member());
                 Ok(members.collect::<Result<Vec<_>>>()?)
             })
         })
@@ -299,16 +315,17 @@ pub(super) async fn behind(tx: &mut Tx<'_>, users: &[UserId]) -> Tried<Vec<UserI
     let marks = places(users, None).fields(doc! { "_id": 1, "delivered_seq": 1 });
     let marks: Vec<Mark> = tx.find_parts(marks).await?;
     let conversations = marks.iter().map(|mark| mark.key.c).collect();
-    let standing: Vec<Standing> = tx.find_parts(standing(&conversations)).await?;
-    let last: HashMap<Uuid, i64> = standing
-        .into_iter()
-        .map(|found| (found.id, found.last_seq))
-        .collect();
+    let standings = standings(tx, &conversations).await?;
+    let has_all = |mark: &Mark, standing: &Standing| {
+        let sent = standing.sent.of(mark.key.u);
+        let sent = sent.map_or(0, |sent| sent.seq);
+        mark.delivered_seq.max(sent) >= standing.last_seq
+    };
     let behind: HashSet<UserId> = marks
         .into_iter()
         .filter(|mark| {
-            last.get(&mark.key.c)
-                .is_some_and(|last| *last > mark.delivered_seq)
+            let standing = standings.get(&mark.key.c);
+            standing.is_some_and(|standing| !has_all(mark, standing))
         })
         .map(|mark| user_id(mark.key.u))
         .collect();

@@ -32,8 +32,8 @@ pub(super) async fn add(
     let (mut conversation, access) = store::lock_with_access(tx, id, by).await?;
     conversation.check_changeable()?;
     access.require_admin()?;
-    let present = store::members_among(tx, users.iter().map(|user| (id, *user))).await?;
-    let mut known: HashSet<UserId> = present.iter().map(|member| member.user_id).collect();
+    let present = store::present_among(tx, users.iter().map(|user| (id, *user))).await?;
+    let mut known: HashSet<UserId> = present.into_iter().map(|(_, user)| user).collect();
     let coming: Vec<UserId> = users
         .iter()
         .copied()
@@ -95,6 +95,8 @@ async fn heir(tx: &mut Tx<'_>, left: &Member) -> Tried<Option<Member>> {
     }
     for role in Role::ALL {
         if let Some(first) = first_with_role(tx, left.conversation_id, role).await? {
+            let sent = store::sent(tx, left.conversation_id).await?;
+            let first = first.having(&sent).into_member()?;
             return Ok(Some(first).filter(|first| first.role != Role::Owner));
         }
     }
@@ -143,7 +145,10 @@ pub(super) async fn has_owner(tx: &mut Tx<'_>, id: ConversationId) -> Tried<bool
     Ok(first_with_role(tx, id, Role::Owner).await?.is_some())
 }
 
-async fn first_with_role(tx: &mut Tx<'_>, id: ConversationId, role: Role) -> Tried<Option<Member>> {
-    let found: Option<MemberDoc> = tx.first(successor(id, role)).await?;
-    Ok(found.map(MemberDoc::into_member).transpose()?)
+async fn first_with_role(
+    tx: &mut Tx<'_>,
+    id: ConversationId,
+    role: Role,
+) -> Tried<Option<MemberDoc>> {
+    tx.first(successor(id, role)).await
 }

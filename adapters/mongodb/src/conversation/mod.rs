@@ -17,12 +17,14 @@ use connexus_domain::{
 };
 
 pub(crate) use change::depict;
-pub(crate) use list::{heads_of, members_page, scope};
+pub(crate) use list::{Standing, members_page, scope, standings};
 #[cfg(test)]
 pub(crate) use list::{page, places, small, together, unread};
 #[cfg(test)]
 pub(crate) use membership::successor;
-pub(crate) use store::{access, among, by_direct_key, by_slug, find, lock, members_among};
+pub(crate) use store::{
+    access, among, by_direct_key, by_slug, find, find_stored, lock, lock_stored, present_among,
+};
 #[cfg(test)]
 pub(crate) use store::{heads, members};
 
@@ -69,11 +71,12 @@ impl ConversationRepository for MongoStorage {
     ) -> Result<Option<(Conversation, Option<Member>)>> {
         self.read(|tx| {
             Box::pin(async move {
-                let Some(conversation) = find(tx, id).await? else {
+                let Some(found) = find_stored(tx, id).await? else {
                     return Ok(None);
                 };
-                let member = store::find_member(tx, id, user).await?;
-                Ok(Some((conversation, member)))
+                let member = store::find_membership(tx, id, user).await?;
+                let member = member.map(|member| member.having(&found.sent).into_member());
+                Ok(Some((found.into_conversation()?, member.transpose()?)))
             })
         })
         .await

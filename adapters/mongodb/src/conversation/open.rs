@@ -12,7 +12,7 @@ use connexus_domain::{
 
 use super::membership::has_owner;
 use super::store;
-use crate::documents::ConversationDoc;
+use crate::documents::{ConversationDoc, conversation_id};
 use crate::error::Tried;
 use crate::storage::MongoStorage;
 use crate::tx::Tx;
@@ -32,13 +32,16 @@ pub(super) async fn direct(storage: &MongoStorage, new: &NewDirect) -> Result<Op
 }
 
 async fn existing_direct(tx: &mut Tx<'_>, key: &str, asker: UserId) -> Tried<Option<Opened>> {
-    let Some(conversation) = find(tx, store::by_direct_key(key)).await? else {
+    let found: Option<ConversationDoc> = tx.find_one(store::by_direct_key(key)).await?;
+    let Some(found) = found else {
         return Ok(None);
     };
-    let me = store::find_member(tx, conversation.id, asker)
+    let id = conversation_id(found.id);
+    let me = store::find_membership(tx, id, asker)
         .await?
-        .ok_or_else(|| Error::corrupt("conversations", "direct_key", conversation.id))?;
-    Ok(Some(present(conversation, me)))
+        .ok_or_else(|| Error::corrupt("conversations", "direct_key", id))?;
+    let me = me.having(&found.sent).into_member()?;
+    Ok(Some(present(found.into_conversation()?, me)))
 }
 
 async fn find(tx: &mut Tx<'_>, filter: Document) -> Tried<Option<Conversation>> {

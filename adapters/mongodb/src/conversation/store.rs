@@ -1,12 +1,18 @@
 //! Single conversations and members, for all that reads or changes them.
 
+use std::collections::HashSet;
+
 use bson::{Document, doc};
 use connexus_domain::{
     Conversation, ConversationId, Denial, Entity, Error, Member, MemberAccess, Result, Role, Slug,
     Timestamp, UserId,
 };
 
-use crate::documents::{ConversationDoc, Id as _, MemberDoc, MemberKey, date, ids};
+use serde::Deserialize;
+
+use crate::documents::{
+    ConversationDoc, Id as _, MemberDoc, MemberKey, Sent, conversation_id, date, ids, user_id,
+};
 use crate::error::Tried;
 use crate::indexes::MEMBERS_PRESENT;
 use crate::query::{Query, statement, upsert};
@@ -19,10 +25,17 @@ pub(crate) fn live(id: ConversationId) -> Document {
 
 /// The conversation, unless it is deleted. That is looked at here: a filter of nothing but the id takes the server
 /// no planning, which is a third of what such a query costs it, and each page of a history makes one.
-pub(crate) async fn find(tx: &mut Tx<'_>, id: ConversationId) -> Tried<Option<Conversation>> {
+pub(crate) async fn find_stored(
+    tx: &mut Tx<'_>,
+    id: ConversationId,
+) -> Tried<Option<ConversationDoc>> {
     let found: Option<ConversationDoc> = tx.find_one(doc! { "_id": id.bson() }).await?;
-    let live = found.filter(|found| found.deleted_at.is_none());
-    Ok(live.map(ConversationDoc::into_conversation).transpose()?)
+    Ok(found.filter(|found| found.deleted_at.is_none()))
+}
+
+pub(crate) async fn find(tx: &mut Tx<'_>, id: ConversationId) -> Tried<Option<Conversation>> {
+    let found = find_stored(tx, id).await?;
+    Ok(found.map(ConversationDoc::into_conversation).transpose()?)
 }
 
 pub(crate) fn by_slug(slug: &Slug) -> Document {
@@ -35,22 +48,46 @@ pub(crate) fn by_direct_key(key: &str) -> Document {
 
 /// The conversation that matches, from now on this transaction's: its next rev is taken, and who else
 /// wants it has to try again later.
-pub(crate) async fn lock(tx: &mut Tx<'_>, id: ConversationId) -> Tried<Option<Conversation>> {
+pub(crate) async fn lock_stored(
+    tx: &mut Tx<'_>,
+    id: ConversationId,
+) -> Tried<Option<ConversationDoc>> {
     tx.want(id);
-    let next = doc! { "$inc": { "rev": 1_i64 } };
-    let locked: Option<ConversationDoc> = tx.change(live(id), next).await?;
+    tx.change(live(id), doc! { "$inc": { "rev": 1_i64 } }).await
+}
+
+pub(crate) async fn lock(tx: &mut Tx<'_>, id: ConversationId) -> Tried<Option<Conversation>> {
+    let locked = lock_stored(tx, id).await?;
     Ok(locked.map(ConversationDoc::into_conversation).transpose()?)
 }
 
-/// The membership, present or past.
-pub(crate) async fn find_member(
+/// The membership, present or past. How far it has come, its conversation may know [better](MemberDoc::having).
+pub(super) async fn find_membership(
     tx: &mut Tx<'_>,
     id: ConversationId,
     user: UserId,
-) -> Tried<Option<Member>> {
-    let key = MemberKey::new(id, user);
-    let found: Option<MemberDoc> = tx.find_one(doc! { "_id": key }).await?;
-    Ok(found.map(MemberDoc::into_member).transpose()?)
+) -> Tried<Option<MemberDoc>> {
+    tx.find_one(doc! { "_id": MemberKey::new(id, user) }).await
+}
+
+/// The member, present or past.
+async fn find_member(tx: &mut Tx<'_>, id: ConversationId, user: UserId) -> Tried<Option<Member>> {
+    match find_membership(tx, id, user).await? {
+        Some(found) => Ok(Some(found.having(&sent(tx, id).await?).into_member()?)),
+        None => Ok(None),
+    }
+}
+
+/// What a conversation knows of how far its members have come.
+pub(super) async fn sent(tx: &mut Tx<'_>, id: ConversationId) -> Tried<Sent> {
+    #[derive(Deserialize)]
+    struct Part {
+        #[serde(default)]
+        sent: Sent,
+    }
+    let query = Query::of::<ConversationDoc>(doc! { "_id": id.bson() }).fields(doc! { "sent": 1 });
+    let found: Option<Part> = tx.find_parts(query).await?.pop();
+    Ok(found.map(|part| part.sent).unwrap_or_default())
 }
 
 pub(super) async fn find_present(
@@ -62,14 +99,21 @@ pub(super) async fn find_present(
     Ok(member.filter(Member::is_present))
 }
 
-/// Those of the members who are present.
-pub(crate) async fn members_among(
+/// Those who are present members.
+pub(crate) async fn present_among(
     tx: &mut Tx<'_>,
     keys: impl IntoIterator<Item = (ConversationId, UserId)>,
-) -> Tried<Vec<Member>> {
-    let found: Vec<MemberDoc> = tx.find(among(keys)).await?;
-    let members = found.into_iter().map(MemberDoc::into_member);
-    Ok(members.collect::<Result<_>>()?)
+) -> Tried<HashSet<(ConversationId, UserId)>> {
+    #[derive(Deserialize)]
+    struct Part {
+        #[serde(rename = "_id")]
+        key: MemberKey,
+    }
+    let present: Vec<Part> = tx.find_parts(among(keys).fields(doc! { "_id": 1 })).await?;
+    let present = present
+        .into_iter()
+        .map(|Part { key }| (conversation_id(key.c), user_id(key.u)));
+    Ok(present.collect())
 }
 
 pub(crate) fn among(keys: impl IntoIterator<Item = (ConversationId, UserId)>) -> Query {
@@ -98,10 +142,9 @@ pub(crate) async fn access(
     id: ConversationId,
     user: UserId,
 ) -> Tried<MemberAccess> {
-    let member = find_member(tx, id, user).await?;
-    Ok(member
-        .ok_or(Error::Forbidden(Denial::NotMember))?
-        .access()?)
+    let member = find_membership(tx, id, user).await?;
+    let member = member.ok_or(Error::Forbidden(Denial::NotMember))?;
+    Ok(member.into_member()?.access()?)
 }
 
 /// The conversation at its next rev, [locked](lock), and proof that `by` is a member now.

@@ -16,7 +16,7 @@ use connexus_domain::{
 use super::{
     AttachedDoc, AttachmentDoc, Binary, BlockKey, ClientKey, ConversationDoc, Error, FileDoc,
     Id as _, MemberDoc, MemberKey, MessageDoc, PrivacyDoc, ReactionGroup, ReactionKey, Record,
-    Result, SessionDoc, UserDoc, Uuid, date, time,
+    Result, Sent, SessionDoc, UserDoc, Uuid, date, time,
 };
 
 fn bare(id: Uuid) -> uuid::Uuid {
@@ -180,6 +180,7 @@ impl ConversationDoc {
             rev: conversation.rev,
             changed_rev: conversation.changed_rev,
             member_count: conversation.member_count.into(),
+            sent: Sent::default(),
             deleted_at: None,
         }
     }

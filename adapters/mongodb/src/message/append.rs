@@ -1,15 +1,15 @@
 //! Storing batches of messages: the path that decides how much the server can take.
 //!
-//! A batch in which nothing is to be decided, which is nearly every one, takes six round trips: to read where its
-//! conversations stand and who is a member (unless all senders are known to be), to move watermarks and counters, to
-//! insert, and to commit. If it is for a single conversation, it takes four: its counters tell where they were as
-//! they are moved, and so many watermarks are moved as there are senders who are members. It presumes that no message
-//! was sent before, and learns from the unique index whether that is so. A batch that is not as presumed, or that
-//! others were in the way of, stores nothing so and goes the long way.
+//! A batch in which nothing is to be decided, which is nearly every one, takes five round trips: to read where its
+//! conversations stand and who is a member (unless all senders are known to be), to move counters and with them the
+//! watermarks of who sends, to insert, and to commit. If it is for a single conversation, it takes one less: its
+//! counters tell where they were as they are moved. It presumes that no message was sent before, and learns from the
+//! unique index whether that is so. A batch that is not as presumed, or that others were in the way of, stores nothing
+//! so and goes the long way.
 //!
 //! There, too, the number of round trips does not grow with the batch: one each to lock the conversations, to
-//! read members, known keys, referred messages and attachments (when there are any), to move watermarks and
-//! counters, to insert, to attach and to count replies (when there are any), and to commit.
+//! read members, known keys, referred messages and attachments (when there are any), to move counters, to insert, to
+//! attach and to count replies (when there are any), and to commit.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,14 +17,15 @@ use bson::{Document, doc};
 use connexus_domain::attachment::Claims;
 use connexus_domain::message::{AppendOutcome, Appended, Fingerprint};
 use connexus_domain::{
-    AttachmentId, ConversationId, Denial, Entity, Error, MessageId, NewMessage, Result, Rev, Seq,
-    Timestamp, UserId,
+    AttachmentId, ConversationId, Denial, Entity, Error, MessageId, NewMessage, Result, Rev, UserId,
 };
 
 use super::load;
 use crate::attachment;
+use crate::conversation;
 use crate::documents::{
-    AttachedDoc, ClientKey, ConversationDoc, Id as _, MemberDoc, MemberKey, MessageDoc, date, hash,
+    AttachedDoc, ClientKey, ConversationDoc, Id as _, Mark, MemberDoc, MemberKey, MessageDoc, Sent,
+    date, hash,
 };
 use crate::error::Tried;
 use crate::query::statement;
@@ -53,7 +54,8 @@ struct Batch {
     claims: Claims,
     claimed: Vec<(AttachmentId, MessageId)>,
     stored: Vec<MessageDoc>,
-    readers: HashMap<(ConversationId, UserId), (Seq, Timestamp)>,
+    /// How far the senders have come.
+    marks: HashMap<(ConversationId, UserId), Mark>,
     /// Replies and the newest rev, of roots.
     roots: HashMap<MessageId, (i64, Rev)>,
 }
@@ -69,7 +71,7 @@ pub(super) async fn append(
         let stored = storage.transact_once(|tx| {
             Box::pin(async move {
                 match lookup::only(batch) {
-                    Some(id) => presume_in(tx, id, batch).await,
+                    Some(id) => presume_in(tx, id, &storage.senders, batch).await,
                     None => presume(tx, &storage.senders, batch).await,
                 }
             })
@@ -112,22 +114,21 @@ async fn presume(
 async fn presume_in(
     tx: &mut Tx<'_>,
     id: ConversationId,
+    senders: &KnownSenders,
     batch: &[NewMessage],
 ) -> Tried<Option<Vec<Result<AppendOutcome>>>> {
     let Some(standing) = lookup::advance(tx, id, batch).await? else {
         return Ok(None);
     };
+    let standings = HashMap::from([(id, standing)]);
     let mut state = Batch {
-        members: lookup::senders(batch),
-        ..Batch::new(HashMap::from([(id, standing)]), batch.len())
+        members: lookup::members_among(tx, senders, lookup::senders(batch), &standings).await?,
+        ..Batch::new(standings, batch.len())
     };
     let Some(answers) = state.presumed(batch) else {
         return Ok(None);
     };
-    let present = state.move_watermarks(&doc! { "left_at": null });
-    if tx.update_matching::<MemberDoc>(present).await? < state.readers.len() as u64 {
-        return Ok(None);
-    }
+    state.spill(tx).await?;
     tx.insert(&state.stored).await?;
     Ok(Some(answers))
 }
@@ -156,14 +157,14 @@ impl Batch {
             claims: Claims::default(),
             claimed: Vec::new(),
             stored: Vec::with_capacity(size),
-            readers: HashMap::new(),
+            marks: HashMap::new(),
             roots: HashMap::new(),
         }
     }
 
     async fn load(tx: &mut Tx<'_>, batch: &[NewMessage]) -> Tried<Self> {
         Ok(Self {
-            members: lookup::members(tx, lookup::senders(batch)).await?,
+            members: conversation::present_among(tx, lookup::senders(batch)).await?,
             known: lookup::known(tx, batch).await?,
             referred: lookup::referred(tx, batch).await?,
             claims: lookup::claims(tx, batch).await?,
@@ -212,8 +213,9 @@ impl Batch {
             in_thread: new.thread_id.is_some(),
         };
         self.referred.insert(new.id, as_referred);
-        self.readers
-            .insert((id, new.sender_id), (numbers.seq, numbers.created_at));
+        let mark = Mark::new(numbers.seq, numbers.created_at);
+        standing.sent.note(new.sender_id, mark);
+        self.marks.insert((id, new.sender_id), mark);
         if let Some(root) = new.thread_id {
             let (replies, rev) = self.roots.entry(root).or_default();
             *replies += 1;
@@ -234,37 +236,9 @@ impl Batch {
         answers.collect()
     }
 
-    /// One statement for each sender that is as `condition` says.
-    fn move_watermarks(&self, condition: &Document) -> Vec<Document> {
-        self.readers
-            .iter()
-            .map(|((conversation, user), (seq, at))| {
-                let mut filter = doc! { "_id": MemberKey::new(*conversation, *user) };
-                filter.extend(condition.clone());
-                let fields = doc! {
-                    "read_seq": *seq, "delivered_seq": *seq, "read_at": date(*at),
-                    "delivered_at": date(*at),
-                };
-                statement(filter, doc! { "$set": fields })
-            })
-            .collect()
-    }
-
     async fn store(&self, tx: &mut Tx<'_>) -> Tried<()> {
-        // first what others, who move watermarks, may want too: who is late learns it soon. They are known to be
-        // members, and a filter of nothing but the id takes no planning
-        tx.update::<MemberDoc>(self.move_watermarks(&Document::new()))
-            .await?;
-        // those too in which nothing was stored: their lock has taken a rev
-        let conversations = self.conversations.iter().map(|(id, standing)| {
-            let fields = doc! {
-                "last_seq": standing.last_seq, "rev": standing.rev,
-                "last_activity_at": date(standing.last_activity_at),
-            };
-            statement(doc! { "_id": id.bson() }, doc! { "$set": fields })
-        });
-        tx.update::<ConversationDoc>(conversations.collect())
-            .await?;
+        tx.update::<ConversationDoc>(self.moved()).await?;
+        self.spill(tx).await?;
         // before the roots, which may be among them
         tx.insert(&self.stored).await?;
         attachment::attach(tx, &self.claimed).await?;
@@ -273,6 +247,50 @@ impl Batch {
             statement(doc! { "_id": id.bson() }, change)
         });
         tx.update::<MessageDoc>(roots.collect()).await
+    }
+
+    /// One statement for each conversation, by nothing but its id, which takes no planning. Those too in which
+    /// nothing is stored: their lock has taken a rev.
+    fn moved(&self) -> Vec<Document> {
+        let counters = self.conversations.iter().map(|(id, standing)| {
+            let fields = doc! {
+                "last_seq": standing.last_seq, "rev": standing.rev,
+                "last_activity_at": date(standing.last_activity_at),
+            };
+            (*id, fields)
+        });
+        let mut moved: HashMap<ConversationId, Document> = counters.collect();
+        for ((id, sender), mark) in &self.marks {
+            if let Some(fields) = moved.get_mut(id) {
+                fields.insert(Sent::path(*sender), *mark);
+            }
+        }
+        let statements = moved
+            .into_iter()
+            .map(|(id, fields)| statement(doc! { "_id": id.bson() }, doc! { "$set": fields }));
+        statements.collect()
+    }
+
+    /// Where more have sent than a conversation keeps, their watermarks go to the members.
+    async fn spill(&self, tx: &mut Tx<'_>) -> Tried<()> {
+        let mut members = Vec::new();
+        let mut emptied = Vec::new();
+        for (id, standing) in &self.conversations {
+            if !standing.sent.is_full() {
+                continue;
+            }
+            for (user, Mark { seq, at }) in standing.sent.marks()? {
+                let fields = doc! {
+                    "read_seq": seq, "delivered_seq": seq, "read_at": at, "delivered_at": at,
+                };
+                let key = MemberKey::new(*id, user);
+                members.push(statement(doc! { "_id": key }, doc! { "$max": fields }));
+            }
+            let none = doc! { "$unset": { "sent": "" } };
+            emptied.push(statement(doc! { "_id": id.bson() }, none));
+        }
+        tx.update::<MemberDoc>(members).await?;
+        tx.update::<ConversationDoc>(emptied).await
     }
 }
 

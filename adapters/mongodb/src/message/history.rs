@@ -8,7 +8,7 @@ use connexus_domain::{
 
 use super::load;
 use crate::conversation;
-use crate::documents::{Id as _, MemberDoc, MessageDoc};
+use crate::documents::{Id as _, MemberDoc, MessageDoc, Sent};
 use crate::error::Tried;
 use crate::indexes::MESSAGES_SEQ;
 use crate::query::Query;
@@ -101,9 +101,11 @@ pub(super) async fn changes_since(
     rev: Rev,
     limit: Limit,
 ) -> Tried<Option<ChangePage>> {
-    let Some(conversation) = conversation::find(tx, id).await? else {
+    let Some(found) = conversation::find_stored(tx, id).await? else {
         return Ok(None);
     };
+    let sent = found.sent.clone();
+    let conversation = found.into_conversation()?;
     let current = conversation.rev;
     if current <= rev {
         return Ok(Some(page(Vec::new(), limit, current)));
@@ -112,7 +114,7 @@ pub(super) async fn changes_since(
     let enough = limit.and_one() + 1;
     let messages = load::run(tx, changed_messages(id, rev, enough)).await?;
     let mut changes: Vec<Change> = messages.into_iter().map(Change::Message).collect();
-    changes.extend(members(tx, changed_members(id, rev, enough)).await?);
+    changes.extend(members(tx, changed_members(id, rev, enough), &sent).await?);
     changes.extend(changed(conversation, rev));
     Ok(Some(page(changes, limit, current)))
 }
@@ -121,10 +123,10 @@ fn changed(conversation: Conversation, rev: Rev) -> Option<Change> {
     (conversation.changed_rev > rev).then_some(Change::Conversation(conversation))
 }
 
-async fn members(tx: &mut Tx<'_>, query: Query) -> Tried<Vec<Change>> {
+async fn members(tx: &mut Tx<'_>, query: Query, sent: &Sent) -> Tried<Vec<Change>> {
     let found: Vec<MemberDoc> = tx.find(query).await?;
     let changes = found.into_iter().map(|found| {
-        let member = found.into_member()?;
+        let member = found.having(sent).into_member()?;
         Ok(if member.is_present() {
             Change::Member(member)
         } else {

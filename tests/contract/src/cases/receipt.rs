@@ -1,7 +1,12 @@
 //! Watermarks and what is unread.
 
+use std::collections::HashSet;
+
+use connexus_domain::member::PreferencesPatch;
 use connexus_domain::ports::Unread;
-use connexus_domain::{ConversationId, Receipt, Seq, UserId, WatermarkAdvance};
+use connexus_domain::{
+    Change, ConversationId, Message, NewMessage, Receipt, Role, Seq, UserId, WatermarkAdvance,
+};
 
 use crate::World;
 use crate::world::{ALL, walk};
@@ -193,6 +198,127 @@ pub async fn receipts_of_present_members_are_listed(w: &World) {
     }
     let nowhere = w.receipts().list(w.nowhere(), None, ALL).await.unwrap();
     assert_eq!((nowhere.items, nowhere.next), (Vec::new(), None));
+}
+
+/// How far a member has come that has done nothing but send, beside all messages of the conversation.
+fn by_sending(id: ConversationId, user: UserId, all: &[Message]) -> Receipt {
+    let own = all.iter().rev().find(|message| message.sender_id == user);
+    let (seq, at) = own.map_or((0, None), |own| (own.seq, Some(own.created_at)));
+    Receipt {
+        conversation_id: id,
+        user_id: user,
+        delivered_seq: seq,
+        delivered_at: at,
+        read_seq: seq,
+        read_at: at,
+    }
+}
+
+pub async fn everybody_has_read_up_to_its_own_newest_message(w: &World) {
+    let people: [UserId; 40] = w.people().await;
+    let (owner, others) = (people[0], &people[1..]);
+    let (here, there) = (w.group(owner, others).await, w.group(owner, others).await);
+    let say = |id: ConversationId, users: &[UserId]| -> Vec<NewMessage> {
+        let texts = users.iter().map(|user| w.text(id, *user, "words"));
+        texts.collect()
+    };
+    // alone, all at once, in two conversations at once, and alone once more
+    for user in &people[..20] {
+        w.say(here, *user, "words").await;
+    }
+    let both = [say(here, &people[5..10]), say(there, &people[..30])].concat();
+    for batch in [say(here, &people[10..38]), both] {
+        w.messages().append(&batch).await.unwrap();
+    }
+    for id in [here, there] {
+        w.say(id, people[3], "last").await;
+        let all = w.transcript(id).await;
+        let receipts = w.receipts().list(id, None, ALL).await.unwrap().items;
+        let members = w.conversations().members(id, None, ALL).await.unwrap();
+        assert_eq!((receipts.len(), members.items.len()), (40, 40));
+        for ((user, receipt), member) in people.iter().zip(receipts).zip(members.items) {
+            let expected = by_sending(id, *user, &all);
+            let after = |m: &&Message| m.seq > expected.read_seq && m.sender_id != *user;
+            let unread = all.iter().filter(after).count();
+            let list = w.conversations().list(*user, None, None, ALL).await;
+            let list = list.unwrap().items;
+            let listed = list.iter().find(|one| one.conversation.id == id).unwrap();
+            for (receipt, place) in [
+                (receipt, "receipts"),
+                (member.receipt(), "members"),
+                (w.member(id, *user).await.receipt(), "one member"),
+                (w.summary(id, *user).await.me.receipt(), "summary"),
+                (listed.me.receipt(), "list"),
+            ] {
+                assert_eq!(receipt, expected, "{place}");
+            }
+            assert_eq!(w.unread(id, *user).await as usize, unread);
+            assert_eq!(listed.unread.count as usize, unread);
+        }
+    }
+    let behind: HashSet<UserId> =
+        HashSet::from_iter(w.conversations().behind(&people).await.unwrap());
+    let expected = people.into_iter().filter(|user| *user != people[3]);
+    assert_eq!(behind, expected.collect());
+}
+
+pub async fn whoever_is_told_of_has_read_what_it_sent(w: &World) {
+    let [a, b, c] = w.people().await;
+    let conversations = w.conversations();
+    let id = w.group(a, &[b, c]).await;
+    let direct = w.direct(a, b).await;
+    let room = w.room("lobby", a).await.conversation.id;
+    for user in [a, b, c] {
+        w.say(id, user, "words").await;
+    }
+    for id in [direct, room] {
+        w.say(id, a, "words").await;
+        w.say(id, a, "words").await;
+    }
+    let all = w.transcript(id).await;
+    let [of_a, of_b, of_c] = [a, b, c].map(|user| by_sending(id, user, &all));
+
+    let told = w.messages().changes_since(id, 0, ALL).await.unwrap();
+    let told: Vec<Receipt> = told
+        .expect("a conversation")
+        .changes
+        .into_iter()
+        .filter_map(|change| match change {
+            Change::Member(member) => Some(member.receipt()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [of_a, of_b, of_c]);
+    let again = conversations
+        .get_or_create_direct(&w.new_direct(a, b))
+        .await;
+    assert_eq!(again.unwrap().me.read_seq, 2);
+    assert_eq!(w.room("lobby", a).await.me.read_seq, 2);
+    let joined = conversations.join(room, a, w.now()).await.unwrap();
+    assert_eq!(joined.me.read_seq, 2);
+    let pinned = PreferencesPatch {
+        pinned: Some(true),
+        ..PreferencesPatch::default()
+    };
+    let preferring = conversations.set_preferences(id, c, &pinned).await;
+    assert_eq!(preferring.unwrap().unwrap().receipt(), of_c);
+    let changed = conversations.set_role(id, a, c, Role::Admin).await.unwrap();
+    assert_eq!(changed.member.receipt(), of_c);
+    let same = conversations.set_role(id, a, c, Role::Admin).await.unwrap();
+    assert_eq!(same.member.receipt(), of_c);
+    let removed = conversations.remove_member(id, a, b, w.now()).await;
+    assert_eq!(removed.unwrap().left.receipt(), of_b);
+
+    let id = w.group(a, &[b]).await;
+    for user in [a, b] {
+        w.say(id, user, "words").await;
+    }
+    let all = w.transcript(id).await;
+    let [of_a, of_b] = [a, b].map(|user| by_sending(id, user, &all));
+    let removed = conversations.remove_member(id, a, a, w.now()).await;
+    let removed = removed.unwrap();
+    assert_eq!(removed.left.receipt(), of_a);
+    assert_eq!(removed.promoted.unwrap().receipt(), of_b);
 }
 
 pub async fn unread_is_live_messages_of_others_above_the_mark(w: &World) {

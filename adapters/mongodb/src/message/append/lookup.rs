@@ -6,7 +6,7 @@ use bson::{Document, doc};
 use connexus_domain::attachment::Claims;
 use connexus_domain::message::Fingerprint;
 use connexus_domain::{
-    AttachmentId, ConversationId, Error, MessageId, NewMessage, Result, Rev, Seq, Timestamp, UserId,
+    AttachmentId, ConversationId, MessageId, NewMessage, Result, Rev, Seq, Timestamp, UserId,
 };
 use serde::Deserialize;
 
@@ -14,8 +14,8 @@ use super::senders::KnownSenders;
 use crate::attachment;
 use crate::conversation;
 use crate::documents::{
-    Binary, ClientKey, ConversationDoc, DateTime, Id as _, MemberKey, MessageDoc, Uuid,
-    conversation_id, date, fingerprint, ids, message_id, time, user_id,
+    Binary, ClientKey, ConversationDoc, DateTime, Id as _, MessageDoc, Sent, Uuid, conversation_id,
+    date, fingerprint, ids, message_id, time,
 };
 use crate::error::Tried;
 use crate::query::Query;
@@ -26,9 +26,20 @@ pub(crate) struct Standing {
     pub last_seq: Seq,
     pub rev: Rev,
     pub last_activity_at: Timestamp,
+    pub sent: Sent,
 }
 
 impl Standing {
+    fn of(found: ConversationDoc) -> (ConversationId, Self) {
+        let standing = Self {
+            last_seq: found.last_seq,
+            rev: found.rev,
+            last_activity_at: time(found.last_activity_at),
+            sent: found.sent,
+        };
+        (conversation_id(found.id), standing)
+    }
+
     /// Changes other than new messages, each of which takes a rev and a seq. They never become fewer, and who leaves
     /// makes one more.
     pub fn changes(&self) -> i64 {
@@ -65,18 +76,26 @@ pub(super) async fn advance(
     id: ConversationId,
     batch: &[NewMessage],
 ) -> Tried<Option<Standing>> {
-    let count = i64::try_from(batch.len()).map_err(Error::internal)?;
-    let mut change = doc! { "$inc": { "last_seq": count, "rev": count } };
-    if let Some(newest) = batch.iter().map(|new| new.at).max() {
-        change.insert("$max", doc! { "last_activity_at": date(newest) });
-    }
+    let change = vec![doc! { "$set": moved(batch) }];
     let before: Option<ConversationDoc> = tx.change_from(doc! { "_id": id.bson() }, change).await?;
     let before = before.filter(|found| found.deleted_at.is_none());
-    Ok(before.map(|found| Standing {
-        last_seq: found.last_seq,
-        rev: found.rev,
-        last_activity_at: time(found.last_activity_at),
-    }))
+    Ok(before.map(|found| Standing::of(found).1))
+}
+
+/// What moves when all of the batch is stored, told by where it stands before.
+fn moved(batch: &[NewMessage]) -> Document {
+    let mut fields = Document::new();
+    let mut newest = None;
+    for (new, place) in batch.iter().zip(1_i64..) {
+        newest = newest.max(Some(date(new.at)));
+        let at = doc! { "$max": ["$last_activity_at", newest] };
+        let seq = doc! { "$add": ["$last_seq", place] };
+        fields.insert("last_activity_at", at.clone());
+        fields.insert("last_seq", seq.clone());
+        fields.insert("rev", doc! { "$add": ["$rev", place] });
+        fields.insert(Sent::path(new.sender_id), doc! { "seq": seq, "at": at });
+    }
+    fields
 }
 
 /// The same once they are locked, in the order of their ids. Until the end of the transaction nobody else gets
@@ -88,14 +107,10 @@ pub(super) async fn locked(
     let distinct = distinct(batch);
     // the rev that a lock takes is given back, since messages take their own
     if let (1, Some(only)) = (distinct.len(), distinct.iter().next()) {
-        let locked = conversation::lock(tx, *only).await?;
-        let standing = locked.map(|locked| {
-            let standing = Standing {
-                last_seq: locked.last_seq,
-                rev: locked.rev - 1,
-                last_activity_at: locked.last_activity_at,
-            };
-            (locked.id, standing)
+        let locked = conversation::lock_stored(tx, *only).await?;
+        let standing = locked.map(|mut locked| {
+            locked.rev -= 1;
+            Standing::of(locked)
         });
         return Ok(standing.into_iter().collect());
     }
@@ -128,15 +143,18 @@ async fn read(tx: &mut Tx<'_>, filter: Document) -> Tried<HashMap<ConversationId
         last_seq: i64,
         rev: i64,
         last_activity_at: DateTime,
+        #[serde(default)]
+        sent: Sent,
     }
     let query = Query::of::<ConversationDoc>(filter)
-        .fields(doc! { "last_seq": 1, "rev": 1, "last_activity_at": 1 });
+        .fields(doc! { "last_seq": 1, "rev": 1, "last_activity_at": 1, "sent": 1 });
     let found: Vec<Part> = tx.find_parts(query).await?;
     let standings = found.into_iter().map(|part| {
         let standing = Standing {
             last_seq: part.last_seq,
             rev: part.rev,
             last_activity_at: time(part.last_activity_at),
+            sent: part.sent,
         };
         (conversation_id(part.id), standing)
     });
@@ -162,28 +180,9 @@ pub(super) async fn members_among(
             standing.is_some_and(|standing| known.has(sender, standing))
         });
     if !unknown.is_empty() {
-        members.extend(self::members(tx, unknown).await?);
+        members.extend(conversation::present_among(tx, unknown).await?);
     }
     Ok(members)
-}
-
-/// Those of the senders who are members.
-pub(super) async fn members(
-    tx: &mut Tx<'_>,
-    senders: HashSet<(ConversationId, UserId)>,
-) -> Tried<HashSet<(ConversationId, UserId)>> {
-    #[derive(Deserialize)]
-    struct Part {
-        #[serde(rename = "_id")]
-        key: MemberKey,
-    }
-    let query = conversation::among(senders).fields(doc! { "_id": 1 });
-    let present: Vec<Part> = tx.find_parts(query).await?;
-    let members = present.into_iter().map(|Part { key }| {
-        let conversation = conversation_id(key.c);
-        (conversation, user_id(key.u))
-    });
-    Ok(members.collect())
 }
 
 /// The key that a message brings, if any.

@@ -1,0 +1,91 @@
+//! Watermarks that a conversation keeps beside its counters, of who sends: whoever sent a message has read all up to
+//! it. So a message writes one document less. How far a member has come is the further of these and its own.
+
+use std::collections::HashMap;
+
+use bson::{Bson, doc};
+use connexus_domain::{Error, Result, Seq, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+
+use super::{ConversationDoc, DateTime, Id as _, MemberDoc, Record as _, Uuid, date};
+
+/// How many are kept in a conversation: as many as mostly talk. More, and all of them go to their members.
+const MOST: usize = 16;
+
+/// The newest messages of those who sent last, by the senders' ids.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Sent(HashMap<String, Mark>);
+
+/// The newest message of somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Mark {
+    pub seq: i64,
+    pub at: DateTime,
+}
+
+impl Mark {
+    pub fn new(seq: Seq, at: Timestamp) -> Self {
+        Self { seq, at: date(at) }
+    }
+}
+
+impl From<Mark> for Bson {
+    fn from(mark: Mark) -> Self {
+        doc! { "seq": mark.seq, "at": mark.at }.into()
+    }
+}
+
+impl Sent {
+    /// Where the conversation's document has those of `user`.
+    pub fn path(user: UserId) -> String {
+        format!("sent.{}", key(user.bson()))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn of(&self, user: Uuid) -> Option<Mark> {
+        self.0.get(&key(user)).copied()
+    }
+
+    pub fn note(&mut self, user: UserId, mark: Mark) {
+        self.0.insert(key(user.bson()), mark);
+    }
+
+    /// Whether these are more than a conversation keeps.
+    pub fn is_full(&self) -> bool {
+        self.0.len() > MOST
+    }
+
+    /// All of them, for their members.
+    pub fn marks(&self) -> Result<Vec<(UserId, Mark)>> {
+        let marks = self.0.iter().map(|(key, mark)| {
+            let user = uuid::Uuid::parse_str(key).ok();
+            let wrong = || Error::corrupt(ConversationDoc::COLLECTION, "sent", key);
+            Ok((user.map(UserId::from_uuid).ok_or_else(wrong)?, *mark))
+        });
+        marks.collect()
+    }
+}
+
+fn key(user: Uuid) -> String {
+    uuid::Uuid::from_bytes(user.bytes()).simple().to_string()
+}
+
+impl MemberDoc {
+    /// As far as it has come, in a conversation that keeps these.
+    pub fn having(mut self, sent: &Sent) -> Self {
+        let Some(Mark { seq, at }) = sent.of(self.id.u) else {
+            return self;
+        };
+        if seq > self.read_seq {
+            (self.read_seq, self.read_at) = (seq, Some(at));
+        }
+        if seq > self.delivered_seq {
+            (self.delivered_seq, self.delivered_at) = (seq, Some(at));
+        }
+        self
+    }
+}
