@@ -135,9 +135,11 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
         }
         let due = context.typists.due(context.now());
         for (id, user) in due.starts {
-            // who may not any more, or cannot be told of, is ended by its expiry
             if let Ok(Some(roster)) = may_be_told(&context, id, user).await {
                 context.publish(telling(&roster, id, user, true)).await;
+            } else {
+                // who may not any more, or cannot be told of: nobody saw it begin, so there is no end to tell
+                context.typists.stop((id, user));
             }
         }
         for (id, user) in due.ends {
