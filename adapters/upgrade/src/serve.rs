@@ -46,6 +46,8 @@ pub struct Settings {
     pub upgraded: TaskTracker,
     /// Most upgraded connections of the process; whoever asks for one more is answered with status 503.
     pub max_upgraded: usize,
+    /// How long a connection without a request is kept for the next; none is when it is zero.
+    pub keep_alive: Duration,
     /// How long a graceful stop waits for connections; rounded up to whole seconds.
     pub shutdown_timeout: Duration,
     /// Called with each new connection.
@@ -61,6 +63,7 @@ impl Default for Settings {
             max_connections: 25_000,
             upgraded: TaskTracker::new(),
             max_upgraded: 25_000 * workers,
+            keep_alive: Duration::from_secs(5),
             shutdown_timeout: Duration::from_secs(30),
             on_connect: |_| {},
         }
@@ -89,7 +92,7 @@ where
     B: MessageBody + 'static,
 {
     let address = listener.local_addr()?;
-    let on_connect = settings.on_connect;
+    let (on_connect, keep_alive) = (settings.on_connect, settings.keep_alive);
     let (upgraded, limit) = (settings.upgraded.clone(), settings.max_upgraded);
     let server = Server::build()
         .workers(settings.workers)
@@ -117,7 +120,7 @@ where
         let upgraded = upgraded.clone();
         let stopping = stopping.clone();
         HttpService::build()
-            .keep_alive(KeepAlive::default())
+            .keep_alive(KeepAlive::from(keep_alive))
             .client_request_timeout(HEAD_TIMEOUT)
             // a poll that its client has given up ends at once
             .h1_allow_half_closed(false)

@@ -71,13 +71,18 @@ struct Server {
 }
 
 fn start(max_upgraded: usize) -> Server {
+    start_with(Settings {
+        max_upgraded,
+        ..Settings::default()
+    })
+}
+
+fn start_with(settings: Settings) -> Server {
     let settings = Settings {
         workers: 1,
         max_connections: 100,
-        upgraded: TaskTracker::new(),
-        max_upgraded,
         shutdown_timeout: Duration::from_secs(1),
-        on_connect: |_| {},
+        ..settings
     };
     let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0)), 16).unwrap();
     let address = listener.local_addr().unwrap();
@@ -176,6 +181,25 @@ async fn other_requests_are_served_as_ever() {
     assert!(answer.ends_with("not you"), "{answer}");
     let answer = rest(ask(&server, "/taken", false, "").await).await;
     assert!(answer.starts_with("HTTP/1.1 426"), "{answer}");
+}
+
+#[actix_rt::test]
+async fn a_connection_is_kept_for_a_while() {
+    let request = "GET /refused HTTP/1.1\r\nhost: x\r\n\r\n";
+    for (keep_alive, answers) in [(Duration::ZERO, 1), (Duration::from_millis(100), 2)] {
+        let server = start_with(Settings {
+            keep_alive,
+            ..Settings::default()
+        });
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        for _ in 0..answers {
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let answer = until(&mut stream, "not you").await.to_lowercase();
+            assert_eq!(answer.contains("connection: close\r\n"), answers == 1);
+        }
+        // ended by the server
+        assert_eq!(rest(stream).await, "");
+    }
 }
 
 #[actix_rt::test]

@@ -54,6 +54,7 @@ pub async fn serve(config: &Config) -> anyhow::Result<()> {
         max_connections: 50_000,
         upgraded: upgraded.clone(),
         max_upgraded: 50_000 * workers(config),
+        keep_alive: Duration::from_millis(config.server.keep_alive_ms),
         shutdown_timeout: Duration::from_millis(config.server.shutdown_timeout_ms),
         on_connect: tune,
     };

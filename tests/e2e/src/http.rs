@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder};
@@ -20,11 +19,9 @@ pub struct Http {
 
 impl Http {
     pub(crate) fn new(server: Arc<Server>, token: Option<String>) -> Self {
-        // the server hangs up on a connection that was idle for 5 s: not at the moment in which it is used again
-        let client = reqwest::Client::builder().pool_idle_timeout(Duration::from_secs(3));
         Self {
             server,
-            client: client.build().unwrap(),
+            client: reqwest::Client::new(),
             token,
         }
     }

@@ -75,6 +75,7 @@ fn numbers(config: &Config) -> Result<(), ConfigError> {
         server.request_timeout_ms,
         100..=3_600_000,
     )?;
+    within("server.keep_alive_ms", server.keep_alive_ms, 0..=3_600_000)?;
     within(
         "server.shutdown_timeout_ms",
         server.shutdown_timeout_ms,

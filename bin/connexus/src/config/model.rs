@@ -54,6 +54,7 @@ pub struct Server {
     pub workers: usize,
     pub body_limit: usize,
     pub request_timeout_ms: u64,
+    pub keep_alive_ms: u64,
     pub shutdown_timeout_ms: u64,
     pub trusted_proxies: Vec<String>,
     pub hsts: bool,

@@ -2,6 +2,8 @@
 
 use connexus_e2e::{SECRET, TestApp, run_to_exit};
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 #[tokio::test]
 async fn a_server_that_is_asked_to_end_says_goodbye() {
@@ -34,6 +36,21 @@ async fn also_who_has_not_said_who_it_is_is_told_to_come_back() {
     let mut socket = app.stranger().await;
     app.terminate();
     assert_eq!(socket.closed_with().await, 1012);
+    assert_eq!(app.ended().await.code(), Some(0), "{}", app.log());
+}
+
+#[tokio::test]
+async fn nobody_waits_for_idle_connections() {
+    let hour = ("CONNEXUS__SERVER__SHUTDOWN_TIMEOUT_MS", "3600000");
+    let app = TestApp::with(&[hour]).await;
+    let mut idle = TcpStream::connect(app.address()).await.unwrap();
+    let request = "GET /health HTTP/1.1\r\nhost: x\r\n\r\n";
+    for _ in 0..2 {
+        idle.write_all(request.as_bytes()).await.unwrap();
+        let answered = idle.read(&mut [0; 4096]).await.unwrap();
+        assert!(answered > 0, "kept for the next request");
+    }
+    app.terminate();
     assert_eq!(app.ended().await.code(), Some(0), "{}", app.log());
 }
 
