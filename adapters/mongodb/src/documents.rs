@@ -15,7 +15,7 @@ pub(crate) use entities::{
     attachment_id, conversation_id, fingerprint, hash, message_id, session_id, token, user_id,
 };
 pub(crate) use search::{HeadDoc, SegmentDoc, SegmentKey, SpanPart, StateDoc};
-pub(crate) use sent::{Mark, Sent};
+pub(crate) use sent::{MOST, Mark, Sent};
 
 /// A kind of document and its collection.
 pub(crate) trait Record: Serialize + DeserializeOwned + Send + Sync + Unpin {

@@ -86,6 +86,18 @@ fn with_key(mut validator: Document, parts: &[(&str, &str)]) -> Document {
     validator
 }
 
+/// Where the field `name` has any number of parts, each as `part` says.
+fn with_each(name: &str, part: &Document, mut validator: Document) -> Document {
+    if let Ok(part) = part.get_document("$jsonSchema")
+        && let Ok(schema) = validator.get_document_mut("$jsonSchema")
+        && let Ok(properties) = schema.get_document_mut("properties")
+        && let Ok(field) = properties.get_document_mut(name)
+    {
+        field.insert("additionalProperties", part.clone());
+    }
+    validator
+}
+
 fn index(name: &str, keys: Document) -> IndexModel {
     let options = IndexOptions::builder().name(name.to_owned()).build();
     IndexModel::builder().keys(keys).options(options).build()
@@ -189,29 +201,34 @@ fn refresh_tokens() -> Shape {
 
 fn conversations() -> Shape {
     let live = |field: &str| doc! { field: { "$exists": true }, "deleted_at": null };
+    let mark = schema(&[("seq", "long"), ("at", "date")], &[]);
     Shape {
         name: "conversations",
-        validator: schema(
-            &[
-                ("_id", ID),
-                ("kind", "string"),
-                ("created_by", ID),
-                ("created_at", "date"),
-                ("last_activity_at", "date"),
-                ("last_seq", "long"),
-                ("rev", "long"),
-                ("changed_rev", "long"),
-                ("member_count", "long"),
-                ("deleted_at", "date?"),
-            ],
-            &[
-                ("direct_key", "string"),
-                ("slug", "string"),
-                ("name", "string?"),
-                ("description", "string?"),
-                ("avatar_url", "string?"),
-                ("sent", "object"),
-            ],
+        validator: with_each(
+            "sent",
+            &mark,
+            schema(
+                &[
+                    ("_id", ID),
+                    ("kind", "string"),
+                    ("created_by", ID),
+                    ("created_at", "date"),
+                    ("last_activity_at", "date"),
+                    ("last_seq", "long"),
+                    ("rev", "long"),
+                    ("changed_rev", "long"),
+                    ("member_count", "long"),
+                    ("deleted_at", "date?"),
+                ],
+                &[
+                    ("direct_key", "string"),
+                    ("slug", "string"),
+                    ("name", "string?"),
+                    ("description", "string?"),
+                    ("avatar_url", "string?"),
+                    ("sent", "object"),
+                ],
+            ),
         ),
         indexes: vec![
             only(

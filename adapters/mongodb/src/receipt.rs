@@ -8,7 +8,7 @@ use connexus_domain::{
     WatermarkAdvance,
 };
 
-use crate::conversation::{Standing, among, members_page, standings};
+use crate::conversation::{Latest, among, latest, members_page};
 use crate::documents::{Id as _, MemberDoc, MemberKey, date};
 use crate::error::{Late, Tried};
 use crate::query::statement;
@@ -68,12 +68,12 @@ async fn move_to(storage: &MongoStorage, to: &Targets, now: Timestamp) -> Result
 /// Where those who are present stand, and the last message that there is for each.
 async fn standing(tx: &mut Tx<'_>, to: &Targets) -> Tried<Vec<(Receipt, Seq)>> {
     let conversations = to.keys().map(|(conversation, _)| conversation.bson());
-    let standings = standings(tx, &conversations.collect()).await?;
+    let latest = latest(tx, &conversations.collect()).await?;
     let keys = to.keys().copied();
-    let keys = keys.filter(|(conversation, _)| standings.contains_key(&conversation.bson()));
+    let keys = keys.filter(|(conversation, _)| latest.contains_key(&conversation.bson()));
     let members: Vec<MemberDoc> = tx.find(among(keys)).await?;
     let standing = members.into_iter().filter_map(|member| {
-        let Standing { last_seq, sent, .. } = standings.get(&member.id.c)?;
+        let Latest { last_seq, sent, .. } = latest.get(&member.id.c)?;
         let member = member.having(sent).into_member();
         Some(member.map(|member| (member.receipt(), *last_seq)))
     });

@@ -236,6 +236,7 @@ macro_rules! __cases {
                 receipts_of_present_members_are_listed
                 everybody_has_read_up_to_its_own_newest_message
                 whoever_is_told_of_has_read_what_it_sent
+                many_who_send_leave_the_others_where_they_are
                 unread_is_live_messages_of_others_above_the_mark
                 who_comes_back_has_nothing_unread
                 unread_is_counted_up_to_a_cap

@@ -30,15 +30,15 @@ struct Place {
 
 /// A membership, and how far it has come.
 #[derive(Deserialize)]
-struct Mark {
+struct Progress {
     #[serde(rename = "_id")]
     key: MemberKey,
     delivered_seq: i64,
 }
 
-/// A conversation, where it stands, and who sent last.
+/// A conversation, its last message, and who sent last.
 #[derive(Deserialize)]
-pub(crate) struct Standing {
+pub(crate) struct Latest {
     #[serde(rename = "_id")]
     id: Uuid,
     pub last_seq: i64,
@@ -219,14 +219,14 @@ struct HeadPart {
     last_activity_at: DateTime,
 }
 
-/// Where those of the conversations stand that are not deleted.
-pub(crate) async fn standings(
+/// The newest of those of the conversations that are not deleted.
+pub(crate) async fn latest(
     tx: &mut Tx<'_>,
     conversations: &HashSet<Uuid>,
-) -> Tried<HashMap<Uuid, Standing>> {
+) -> Tried<HashMap<Uuid, Latest>> {
     let fields = doc! { "_id": 1, "last_seq": 1, "sent": 1 };
     let query = small(conversations, None).fields(fields);
-    let found: Vec<Standing> = tx.find_parts(query).await?;
+    let found: Vec<Latest> = tx.find_parts(query).await?;
     Ok(found.into_iter().map(|found| (found.id, found)).collect())
 }
 
@@ -293,11 +293,6 @@ pub(crate) fn small(conversations: &HashSet<Uuid>, max_members: Option<u32>) -> 
     Query::of::<ConversationDoc>(filter).fields(doc! { "_id": 1 })
 }
 
-/// How far those of the conversations go that live.
-fn standing(conversations: &HashSet<Uuid>) -> Query {
-    small(conversations, None).fields(doc! { "_id": 1, "last_seq": 1 })
-}
-
 /// Present members of all of `conversations`.
 pub(crate) fn together(conversations: Vec<Uuid>) -> Query {
     Query::of::<MemberDoc>(doc! { "_id.c": { "$in": conversations }, "left_at": null })
@@ -313,19 +308,19 @@ struct Bare {
 
 pub(super) async fn behind(tx: &mut Tx<'_>, users: &[UserId]) -> Tried<Vec<UserId>> {
     let marks = places(users, None).fields(doc! { "_id": 1, "delivered_seq": 1 });
-    let marks: Vec<Mark> = tx.find_parts(marks).await?;
+    let marks: Vec<Progress> = tx.find_parts(marks).await?;
     let conversations = marks.iter().map(|mark| mark.key.c).collect();
-    let standings = standings(tx, &conversations).await?;
-    let has_all = |mark: &Mark, standing: &Standing| {
-        let sent = standing.sent.of(mark.key.u);
+    let latest = latest(tx, &conversations).await?;
+    let has_all = |mark: &Progress, latest: &Latest| {
+        let sent = latest.sent.of(mark.key.u);
         let sent = sent.map_or(0, |sent| sent.seq);
-        mark.delivered_seq.max(sent) >= standing.last_seq
+        mark.delivered_seq.max(sent) >= latest.last_seq
     };
     let behind: HashSet<UserId> = marks
         .into_iter()
         .filter(|mark| {
-            let standing = standings.get(&mark.key.c);
-            standing.is_some_and(|standing| !has_all(mark, standing))
+            let latest = latest.get(&mark.key.c);
+            latest.is_some_and(|latest| !has_all(mark, latest))
         })
         .map(|mark| user_id(mark.key.u))
         .collect();
@@ -414,8 +409,8 @@ pub(crate) async fn scope(
         }
         None => tx.find_parts(places(&[viewer], None)).await?,
     };
-    let mine = mine.into_iter().map(|place| place.key.c).collect();
-    let living: Vec<Standing> = tx.find_parts(standing(&mine)).await?;
+    let mine = mine.into_iter().map(|place| conversation_id(place.key.c));
+    let living: Vec<HeadPart> = tx.find_parts(store::heads(mine)).await?;
     Ok(living
         .into_iter()
         .map(|found| (conversation_id(found.id), found.last_seq))

@@ -17,7 +17,7 @@ use connexus_domain::{
 };
 
 pub(crate) use change::depict;
-pub(crate) use list::{Standing, members_page, scope, standings};
+pub(crate) use list::{Latest, latest, members_page, scope};
 #[cfg(test)]
 pub(crate) use list::{page, places, small, together, unread};
 #[cfg(test)]

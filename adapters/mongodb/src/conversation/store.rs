@@ -7,7 +7,6 @@ use connexus_domain::{
     Conversation, ConversationId, Denial, Entity, Error, Member, MemberAccess, Result, Role, Slug,
     Timestamp, UserId,
 };
-
 use serde::Deserialize;
 
 use crate::documents::{
@@ -33,6 +32,7 @@ pub(crate) async fn find_stored(
     Ok(found.filter(|found| found.deleted_at.is_none()))
 }
 
+/// The same, without what only its document knows.
 pub(crate) async fn find(tx: &mut Tx<'_>, id: ConversationId) -> Tried<Option<Conversation>> {
     let found = find_stored(tx, id).await?;
     Ok(found.map(ConversationDoc::into_conversation).transpose()?)
@@ -56,6 +56,7 @@ pub(crate) async fn lock_stored(
     tx.change(live(id), doc! { "$inc": { "rev": 1_i64 } }).await
 }
 
+/// The same, without what only its document knows.
 pub(crate) async fn lock(tx: &mut Tx<'_>, id: ConversationId) -> Tried<Option<Conversation>> {
     let locked = lock_stored(tx, id).await?;
     Ok(locked.map(ConversationDoc::into_conversation).transpose()?)

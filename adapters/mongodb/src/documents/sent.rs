@@ -3,14 +3,14 @@
 
 use std::collections::HashMap;
 
-use bson::{Bson, doc};
-use connexus_domain::{Error, Result, Seq, Timestamp, UserId};
+use bson::{Bson, Document, doc};
+use connexus_domain::{ConversationId, Error, Result, Seq, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use super::{ConversationDoc, DateTime, Id as _, MemberDoc, Record as _, Uuid, date};
 
-/// How many are kept in a conversation: as many as mostly talk. More, and all of them go to their members.
-const MOST: usize = 16;
+/// How many are kept in a conversation: as many as mostly talk. With one more, all of them go to their members.
+pub(crate) const MOST: u32 = 16;
 
 /// The newest messages of those who sent last, by the senders' ids.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -27,6 +27,18 @@ pub(crate) struct Mark {
 impl Mark {
     pub fn new(seq: Seq, at: Timestamp) -> Self {
         Self { seq, at: date(at) }
+    }
+
+    /// Moves a member's document to it, in one stage, which goes by what is stored before: as [`MemberDoc::having`] does.
+    pub fn onto_member(self) -> Document {
+        let mut fields = Document::new();
+        for (reached, since) in [("read_seq", "read_at"), ("delivered_seq", "delivered_at")] {
+            let (stored, stored_at) = (format!("${reached}"), format!("${since}"));
+            let further = doc! { "$gt": [self.seq, &stored] };
+            fields.insert(reached, doc! { "$max": [self.seq, stored] });
+            fields.insert(since, doc! { "$cond": [further, self.at, stored_at] });
+        }
+        doc! { "$set": fields }
     }
 }
 
@@ -55,15 +67,15 @@ impl Sent {
     }
 
     /// Whether these are more than a conversation keeps.
-    pub fn is_full(&self) -> bool {
-        self.0.len() > MOST
+    pub fn overflows(&self) -> bool {
+        self.0.len() > MOST as usize
     }
 
-    /// All of them, for their members.
-    pub fn marks(&self) -> Result<Vec<(UserId, Mark)>> {
+    /// All of them that conversation `id` has, for their members.
+    pub fn marks(&self, id: ConversationId) -> Result<Vec<(UserId, Mark)>> {
         let marks = self.0.iter().map(|(key, mark)| {
             let user = uuid::Uuid::parse_str(key).ok();
-            let wrong = || Error::corrupt(ConversationDoc::COLLECTION, "sent", key);
+            let wrong = || Error::corrupt(ConversationDoc::COLLECTION, "sent", id);
             Ok((user.map(UserId::from_uuid).ok_or_else(wrong)?, *mark))
         });
         marks.collect()

@@ -163,12 +163,14 @@ impl Batch {
     }
 
     async fn load(tx: &mut Tx<'_>, batch: &[NewMessage]) -> Tried<Self> {
+        // first: who is late here has done nothing
+        let locked = lookup::locked(tx, batch).await?;
         Ok(Self {
             members: conversation::present_among(tx, lookup::senders(batch)).await?,
             known: lookup::known(tx, batch).await?,
             referred: lookup::referred(tx, batch).await?,
             claims: lookup::claims(tx, batch).await?,
-            ..Self::new(lookup::locked(tx, batch).await?, batch.len())
+            ..Self::new(locked, batch.len())
         })
     }
 
@@ -261,36 +263,38 @@ impl Batch {
         });
         let mut moved: HashMap<ConversationId, Document> = counters.collect();
         for ((id, sender), mark) in &self.marks {
-            if let Some(fields) = moved.get_mut(id) {
+            if let Some(fields) = moved.get_mut(id).filter(|_| !self.overflows(*id)) {
                 fields.insert(Sent::path(*sender), *mark);
             }
         }
-        let statements = moved
-            .into_iter()
-            .map(|(id, fields)| statement(doc! { "_id": id.bson() }, doc! { "$set": fields }));
+        let statements = moved.into_iter().map(|(id, fields)| {
+            let mut change = doc! { "$set": fields };
+            if self.overflows(id) {
+                change.insert("$unset", doc! { "sent": "" });
+            }
+            statement(doc! { "_id": id.bson() }, change)
+        });
         statements.collect()
+    }
+
+    fn overflows(&self, id: ConversationId) -> bool {
+        let standing = self.conversations.get(&id);
+        standing.is_some_and(|standing| standing.sent.overflows())
     }
 
     /// Where more have sent than a conversation keeps, their watermarks go to the members.
     async fn spill(&self, tx: &mut Tx<'_>) -> Tried<()> {
-        let mut members = Vec::new();
-        let mut emptied = Vec::new();
+        let mut moved = Vec::new();
         for (id, standing) in &self.conversations {
-            if !standing.sent.is_full() {
+            if !standing.sent.overflows() {
                 continue;
             }
-            for (user, Mark { seq, at }) in standing.sent.marks()? {
-                let fields = doc! {
-                    "read_seq": seq, "delivered_seq": seq, "read_at": at, "delivered_at": at,
-                };
+            for (user, mark) in standing.sent.marks(*id)? {
                 let key = MemberKey::new(*id, user);
-                members.push(statement(doc! { "_id": key }, doc! { "$max": fields }));
+                moved.push(statement(doc! { "_id": key }, vec![mark.onto_member()]));
             }
-            let none = doc! { "$unset": { "sent": "" } };
-            emptied.push(statement(doc! { "_id": id.bson() }, none));
         }
-        tx.update::<MemberDoc>(members).await?;
-        tx.update::<ConversationDoc>(emptied).await
+        tx.update::<MemberDoc>(moved).await
     }
 }
 

@@ -321,6 +321,55 @@ pub async fn whoever_is_told_of_has_read_what_it_sent(w: &World) {
     assert_eq!(removed.promoted.unwrap().receipt(), of_b);
 }
 
+pub async fn many_who_send_leave_the_others_where_they_are(w: &World) {
+    let people: [UserId; 24] = w.people().await;
+    let [owner, ahead, back, ..] = people;
+    let mut groups = Vec::new();
+    for _ in 0..2 {
+        let early = w.now();
+        let id = w.group(owner, &people[1..]).await;
+        for user in [ahead, back, owner] {
+            w.say(id, user, "words").await;
+        }
+        // one has read more than it sent, by a clock that is late; one has gone and come back
+        let wish = advance(id, ahead, 3, 2);
+        w.receipts().advance(&[wish], early).await.unwrap();
+        let c = w.conversations();
+        c.remove_member(id, owner, back, w.now()).await.unwrap();
+        c.add_members(id, owner, &[back], w.now()).await.unwrap();
+        let before = [w.member(id, ahead).await, w.member(id, back).await];
+        assert_eq!(before[0].read_at, Some(early));
+        assert_eq!((before[1].read_seq, before[1].read_at), (3, None));
+        groups.push((id, before));
+    }
+    let [(first, _), (second, _)] = groups[..] else {
+        panic!("two of them");
+    };
+    for user in &people[3..] {
+        w.say(first, *user, "words").await;
+    }
+    let both: Vec<NewMessage> = people[3..]
+        .iter()
+        .flat_map(|user| {
+            [
+                w.text(second, *user, "words"),
+                w.text(first, *user, "words"),
+            ]
+        })
+        .collect();
+    w.messages().append(&both).await.unwrap();
+    for (id, before) in groups {
+        let after = [w.member(id, ahead).await, w.member(id, back).await];
+        assert_eq!(after, before);
+        let all = w.transcript(id).await;
+        let last = people[23];
+        assert_eq!(
+            w.member(id, last).await.receipt(),
+            by_sending(id, last, &all)
+        );
+    }
+}
+
 pub async fn unread_is_live_messages_of_others_above_the_mark(w: &World) {
     let [a, b] = w.people().await;
     let id = w.group(a, &[b]).await;

@@ -14,8 +14,8 @@ use super::senders::KnownSenders;
 use crate::attachment;
 use crate::conversation;
 use crate::documents::{
-    Binary, ClientKey, ConversationDoc, DateTime, Id as _, MessageDoc, Sent, Uuid, conversation_id,
-    date, fingerprint, ids, message_id, time,
+    Binary, ClientKey, ConversationDoc, DateTime, Id as _, MOST, MessageDoc, Sent, Uuid,
+    conversation_id, date, fingerprint, ids, message_id, time,
 };
 use crate::error::Tried;
 use crate::query::Query;
@@ -40,8 +40,8 @@ impl Standing {
         (conversation_id(found.id), standing)
     }
 
-    /// Changes other than new messages, each of which takes a rev and a seq. They never become fewer, and who leaves
-    /// makes one more.
+    /// How many changes there were but new messages (of which each takes a rev and a seq). They never become fewer,
+    /// and who leaves makes one more.
     pub fn changes(&self) -> i64 {
         self.rev - self.last_seq
     }
@@ -76,7 +76,7 @@ pub(super) async fn advance(
     id: ConversationId,
     batch: &[NewMessage],
 ) -> Tried<Option<Standing>> {
-    let change = vec![doc! { "$set": moved(batch) }];
+    let change = vec![doc! { "$set": moved(batch) }, doc! { "$set": emptied() }];
     let before: Option<ConversationDoc> = tx.change_from(doc! { "_id": id.bson() }, change).await?;
     let before = before.filter(|found| found.deleted_at.is_none());
     Ok(before.map(|found| Standing::of(found).1))
@@ -125,6 +125,13 @@ pub(super) async fn locked(
         standing.rev -= 1;
     }
     Ok(standings)
+}
+
+/// Nothing is kept of who sent when it is too much: [`Sent::overflows`].
+fn emptied() -> Document {
+    let kept = doc! { "$size": { "$objectToArray": "$sent" } };
+    let too_many = doc! { "$gt": [kept, MOST] };
+    doc! { "sent": { "$cond": [too_many, "$$REMOVE", "$sent"] } }
 }
 
 fn distinct(batch: &[NewMessage]) -> HashSet<ConversationId> {

@@ -1,5 +1,5 @@
 //! Who was a member when its last message was stored. That holds for as long as nothing but messages has come to the
-//! conversation since, as each batch sees for itself in its own transaction: so it spares a read, and proves nothing.
+//! conversation since, which each batch sees for itself in its own transaction: with that, it is as good as a read.
 
 use connexus_domain::message::AppendOutcome;
 use connexus_domain::{ConversationId, NewMessage, Result, UserId};
