@@ -35,7 +35,7 @@ use crate::tx::Tx;
 pub(crate) mod lookup;
 mod senders;
 
-use lookup::{Referred, Standing};
+use lookup::{Marks, Referred, Standing};
 pub(crate) use senders::KnownSenders;
 
 /// What is to be answered for one message.
@@ -217,7 +217,9 @@ impl Batch {
         self.referred.insert(new.id, as_referred);
         let mark = Mark::new(numbers.seq, numbers.created_at);
         standing.sent.note(new.sender_id, mark);
-        self.marks.insert((id, new.sender_id), mark);
+        if self.marks.insert((id, new.sender_id), mark).is_none() {
+            standing.senders += 1;
+        }
         if let Some(root) = new.thread_id {
             let (replies, rev) = self.roots.entry(root).or_default();
             *replies += 1;
@@ -263,13 +265,15 @@ impl Batch {
         });
         let mut moved: HashMap<ConversationId, Document> = counters.collect();
         for ((id, sender), mark) in &self.marks {
-            if let Some(fields) = moved.get_mut(id).filter(|_| !self.overflows(*id)) {
+            if let Some(fields) = moved.get_mut(id)
+                && self.go(*id) == Marks::Kept
+            {
                 fields.insert(Sent::path(*sender), *mark);
             }
         }
         let statements = moved.into_iter().map(|(id, fields)| {
             let mut change = doc! { "$set": fields };
-            if self.overflows(id) {
+            if self.go(id) == Marks::Spilled {
                 change.insert("$unset", doc! { "sent": "" });
             }
             statement(doc! { "_id": id.bson() }, change)
@@ -277,21 +281,31 @@ impl Batch {
         statements.collect()
     }
 
-    fn overflows(&self, id: ConversationId) -> bool {
+    /// Where the watermarks of a conversation's senders go.
+    fn go(&self, id: ConversationId) -> Marks {
         let standing = self.conversations.get(&id);
-        standing.is_some_and(|standing| standing.sent.overflows())
+        standing.map_or(Marks::Kept, Standing::marks)
     }
 
-    /// Where more have sent than a conversation keeps, their watermarks go to the members.
+    /// Writes those of the watermarks that go to the members.
     async fn spill(&self, tx: &mut Tx<'_>) -> Tried<()> {
         let mut moved = Vec::new();
         for (id, standing) in &self.conversations {
-            if !standing.sent.overflows() {
-                continue;
+            if standing.marks() == Marks::Spilled {
+                for (user, mark) in standing.sent.marks(*id)? {
+                    let key = MemberKey::new(*id, user);
+                    moved.push(statement(doc! { "_id": key }, vec![mark.onto_member()]));
+                }
             }
-            for (user, mark) in standing.sent.marks(*id)? {
-                let key = MemberKey::new(*id, user);
-                moved.push(statement(doc! { "_id": key }, vec![mark.onto_member()]));
+        }
+        for ((id, sender), Mark { seq, at }) in &self.marks {
+            if self.go(*id) == Marks::Passed {
+                // further than anything that is stored of who sends
+                let fields = doc! {
+                    "read_seq": *seq, "delivered_seq": *seq, "read_at": *at, "delivered_at": *at,
+                };
+                let key = MemberKey::new(*id, *sender);
+                moved.push(statement(doc! { "_id": key }, doc! { "$set": fields }));
             }
         }
         tx.update::<MemberDoc>(moved).await

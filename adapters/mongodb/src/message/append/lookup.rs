@@ -6,7 +6,7 @@ use bson::{Document, doc};
 use connexus_domain::attachment::Claims;
 use connexus_domain::message::Fingerprint;
 use connexus_domain::{
-    AttachmentId, ConversationId, MessageId, NewMessage, Result, Rev, Seq, Timestamp, UserId,
+    AttachmentId, ConversationId, Error, MessageId, NewMessage, Result, Rev, Seq, Timestamp, UserId,
 };
 use serde::Deserialize;
 
@@ -27,15 +27,39 @@ pub(crate) struct Standing {
     pub rev: Rev,
     pub last_activity_at: Timestamp,
     pub sent: Sent,
+    /// How many have sent something of the batch.
+    pub senders: u32,
+}
+
+/// Where the watermarks of who sends go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Marks {
+    /// Beside the conversation's counters.
+    Kept,
+    /// To their members, with all that the conversation has kept: it would have too many.
+    Spilled,
+    /// To their members, past the conversation: the batch alone has too many.
+    Passed,
 }
 
 impl Standing {
+    pub fn marks(&self) -> Marks {
+        if self.senders > MOST {
+            Marks::Passed
+        } else if self.sent.overflows() {
+            Marks::Spilled
+        } else {
+            Marks::Kept
+        }
+    }
+
     fn of(found: ConversationDoc) -> (ConversationId, Self) {
         let standing = Self {
             last_seq: found.last_seq,
             rev: found.rev,
             last_activity_at: time(found.last_activity_at),
             sent: found.sent,
+            senders: 0,
         };
         (conversation_id(found.id), standing)
     }
@@ -76,26 +100,43 @@ pub(super) async fn advance(
     id: ConversationId,
     batch: &[NewMessage],
 ) -> Tried<Option<Standing>> {
-    let change = vec![doc! { "$set": moved(batch) }, doc! { "$set": emptied() }];
+    let fields = moved(batch)?;
+    let change = if senders(batch).len() > MOST as usize {
+        vec![doc! { "$set": fields }]
+    } else {
+        let mut all = marked(batch);
+        all.extend(fields);
+        vec![doc! { "$set": all }, doc! { "$set": emptied() }]
+    };
     let before: Option<ConversationDoc> = tx.change_from(doc! { "_id": id.bson() }, change).await?;
     let before = before.filter(|found| found.deleted_at.is_none());
     Ok(before.map(|found| Standing::of(found).1))
 }
 
-/// What moves when all of the batch is stored, told by where it stands before.
-fn moved(batch: &[NewMessage]) -> Document {
-    let mut fields = Document::new();
+/// The counters when all of the batch is stored, told by where they stand before.
+fn moved(batch: &[NewMessage]) -> Result<Document> {
+    let newest = batch.iter().map(|new| date(new.at)).max();
+    let count = i64::try_from(batch.len()).map_err(Error::internal)?;
+    Ok(doc! {
+        "last_seq": { "$add": ["$last_seq", count] },
+        "rev": { "$add": ["$rev", count] },
+        "last_activity_at": { "$max": ["$last_activity_at", newest] },
+    })
+}
+
+/// The watermarks of who sends, told by the same.
+fn marked(batch: &[NewMessage]) -> Document {
+    let mut marks = Document::new();
     let mut newest = None;
     for (new, place) in batch.iter().zip(1_i64..) {
         newest = newest.max(Some(date(new.at)));
-        let at = doc! { "$max": ["$last_activity_at", newest] };
-        let seq = doc! { "$add": ["$last_seq", place] };
-        fields.insert("last_activity_at", at.clone());
-        fields.insert("last_seq", seq.clone());
-        fields.insert("rev", doc! { "$add": ["$rev", place] });
-        fields.insert(Sent::path(new.sender_id), doc! { "seq": seq, "at": at });
+        let mark = doc! {
+            "seq": { "$add": ["$last_seq", place] },
+            "at": { "$max": ["$last_activity_at", newest] },
+        };
+        marks.insert(Sent::path(new.sender_id), mark);
     }
-    fields
+    marks
 }
 
 /// The same once they are locked, in the order of their ids. Until the end of the transaction nobody else gets
@@ -162,6 +203,7 @@ async fn read(tx: &mut Tx<'_>, filter: Document) -> Tried<HashMap<ConversationId
             rev: part.rev,
             last_activity_at: time(part.last_activity_at),
             sent: part.sent,
+            senders: 0,
         };
         (conversation_id(part.id), standing)
     });
