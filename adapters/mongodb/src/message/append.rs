@@ -35,7 +35,7 @@ use crate::tx::Tx;
 pub(crate) mod lookup;
 mod senders;
 
-use lookup::{Marks, Referred, Standing};
+use lookup::{Keeping, Referred, Standing};
 pub(crate) use senders::KnownSenders;
 
 /// What is to be answered for one message.
@@ -91,7 +91,7 @@ fn names_nothing(batch: &[NewMessage]) -> bool {
         .all(|new| new.attachments.is_empty() && new.reply_to.is_none() && new.thread_id.is_none())
 }
 
-/// Stores a batch that is as presumed. Who changes a conversation or a member meanwhile is in its way: nothing
+/// Stores a batch that is as presumed. Who changes a conversation, or who is in it, meanwhile is in its way: nothing
 /// has to be locked before it is written.
 async fn presume(
     tx: &mut Tx<'_>,
@@ -266,14 +266,14 @@ impl Batch {
         let mut moved: HashMap<ConversationId, Document> = counters.collect();
         for ((id, sender), mark) in &self.marks {
             if let Some(fields) = moved.get_mut(id)
-                && self.go(*id) == Marks::Kept
+                && self.keeping(*id) == Keeping::Kept
             {
                 fields.insert(Sent::path(*sender), *mark);
             }
         }
         let statements = moved.into_iter().map(|(id, fields)| {
             let mut change = doc! { "$set": fields };
-            if self.go(id) == Marks::Spilled {
+            if self.keeping(id) == Keeping::Spilled {
                 change.insert("$unset", doc! { "sent": "" });
             }
             statement(doc! { "_id": id.bson() }, change)
@@ -282,16 +282,16 @@ impl Batch {
     }
 
     /// Where the watermarks of a conversation's senders go.
-    fn go(&self, id: ConversationId) -> Marks {
+    fn keeping(&self, id: ConversationId) -> Keeping {
         let standing = self.conversations.get(&id);
-        standing.map_or(Marks::Kept, Standing::marks)
+        standing.map_or(Keeping::Kept, Standing::keeping)
     }
 
     /// Writes those of the watermarks that go to the members.
     async fn spill(&self, tx: &mut Tx<'_>) -> Tried<()> {
         let mut moved = Vec::new();
         for (id, standing) in &self.conversations {
-            if standing.marks() == Marks::Spilled {
+            if standing.keeping() == Keeping::Spilled {
                 for (user, mark) in standing.sent.marks(*id)? {
                     let key = MemberKey::new(*id, user);
                     moved.push(statement(doc! { "_id": key }, vec![mark.onto_member()]));
@@ -299,7 +299,7 @@ impl Batch {
             }
         }
         for ((id, sender), Mark { seq, at }) in &self.marks {
-            if self.go(*id) == Marks::Passed {
+            if self.keeping(*id) == Keeping::Passed {
                 // further than anything that is stored of who sends
                 let fields = doc! {
                     "read_seq": *seq, "delivered_seq": *seq, "read_at": *at, "delivered_at": *at,

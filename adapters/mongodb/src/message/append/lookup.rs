@@ -33,7 +33,7 @@ pub(crate) struct Standing {
 
 /// Where the watermarks of who sends go.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Marks {
+pub(crate) enum Keeping {
     /// Beside the conversation's counters.
     Kept,
     /// To their members, with all that the conversation has kept: it would have too many.
@@ -43,13 +43,13 @@ pub(crate) enum Marks {
 }
 
 impl Standing {
-    pub fn marks(&self) -> Marks {
+    pub fn keeping(&self) -> Keeping {
         if self.senders > MOST {
-            Marks::Passed
+            Keeping::Passed
         } else if self.sent.overflows() {
-            Marks::Spilled
+            Keeping::Spilled
         } else {
-            Marks::Kept
+            Keeping::Kept
         }
     }
 
