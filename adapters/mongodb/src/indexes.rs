@@ -46,12 +46,16 @@ const ID: &str = "uuid";
 /// A `$jsonSchema` of fields that must be there and of those that may be absent. The type `uuid` is binary
 /// data; a `?` at the end allows null.
 fn schema(required: &[(&str, &str)], optional: &[(&str, &str)]) -> Document {
+    doc! { "$jsonSchema": object(required, optional) }
+}
+
+fn object(required: &[(&str, &str)], optional: &[(&str, &str)]) -> Document {
     let names: Vec<&str> = required.iter().map(|(name, _)| *name).collect();
     let mut properties = Document::new();
     for (name, kind) in required.iter().chain(optional) {
         properties.insert(*name, property(kind));
     }
-    doc! { "$jsonSchema": { "bsonType": "object", "required": names, "properties": properties } }
+    doc! { "bsonType": "object", "required": names, "properties": properties }
 }
 
 fn property(kind: &str) -> Document {
@@ -68,32 +72,23 @@ fn property(kind: &str) -> Document {
 }
 
 /// A key of several ids.
-fn with_key(mut validator: Document, parts: &[(&str, &str)]) -> Document {
-    let names: Vec<&str> = parts.iter().map(|(name, _)| *name).collect();
-    let mut properties = Document::new();
-    for (name, kind) in parts {
-        properties.insert(*name, property(kind));
-    }
-    let key = doc! {
-        "bsonType": "object", "required": names, "properties": properties,
-        "additionalProperties": false,
-    };
+fn with_key(validator: Document, parts: &[(&str, &str)]) -> Document {
+    let mut key = object(parts, &[]);
+    key.insert("additionalProperties", false);
+    with_property(validator, "_id", key)
+}
+
+/// A field of any number of parts, each an object of these.
+fn with_each(validator: Document, name: &str, parts: &[(&str, &str)]) -> Document {
+    let each = doc! { "bsonType": "object", "additionalProperties": object(parts, &[]) };
+    with_property(validator, name, each)
+}
+
+fn with_property(mut validator: Document, name: &str, property: Document) -> Document {
     if let Ok(schema) = validator.get_document_mut("$jsonSchema")
         && let Ok(properties) = schema.get_document_mut("properties")
     {
-        properties.insert("_id", key);
-    }
-    validator
-}
-
-/// Where the field `name` has any number of parts, each as `part` says.
-fn with_each(name: &str, part: &Document, mut validator: Document) -> Document {
-    if let Ok(part) = part.get_document("$jsonSchema")
-        && let Ok(schema) = validator.get_document_mut("$jsonSchema")
-        && let Ok(properties) = schema.get_document_mut("properties")
-        && let Ok(field) = properties.get_document_mut(name)
-    {
-        field.insert("additionalProperties", part.clone());
+        properties.insert(name, property);
     }
     validator
 }
@@ -201,12 +196,9 @@ fn refresh_tokens() -> Shape {
 
 fn conversations() -> Shape {
     let live = |field: &str| doc! { field: { "$exists": true }, "deleted_at": null };
-    let mark = schema(&[("seq", "long"), ("at", "date")], &[]);
     Shape {
         name: "conversations",
         validator: with_each(
-            "sent",
-            &mark,
             schema(
                 &[
                     ("_id", ID),
@@ -226,9 +218,10 @@ fn conversations() -> Shape {
                     ("name", "string?"),
                     ("description", "string?"),
                     ("avatar_url", "string?"),
-                    ("sent", "object"),
                 ],
             ),
+            "sent",
+            &[("seq", "long"), ("at", "date")],
         ),
         indexes: vec![
             only(

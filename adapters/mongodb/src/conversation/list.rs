@@ -9,7 +9,7 @@ use connexus_domain::{
 };
 use serde::Deserialize;
 
-use super::store;
+use super::store::{self, Place};
 use crate::block::Blocked;
 use crate::documents::{
     BlockDoc, BlockKey, ConversationDoc, DateTime, Id as _, MemberDoc, MemberKey, MessageDoc,
@@ -20,13 +20,6 @@ use crate::message;
 use crate::query::Query;
 use crate::storage::MongoStorage;
 use crate::tx::Tx;
-
-/// A membership of which only the key is wanted.
-#[derive(Deserialize)]
-struct Place {
-    #[serde(rename = "_id")]
-    key: MemberKey,
-}
 
 /// A membership, and how far it has come.
 #[derive(Deserialize)]
@@ -161,10 +154,7 @@ async fn summaries(
     }
     let places: Vec<(Uuid, Seq)> = conversations
         .iter()
-        .map(|found| {
-            let sent = found.sent.of(user.bson());
-            (found.id, sent.map_or(0, |mark| mark.seq))
-        })
+        .map(|found| (found.id, found.sent.seq_of(user.bson())))
         .collect();
     let readers: Vec<Reader> = tx
         .aggregate(MemberDoc::COLLECTION, unread(user, &places))
@@ -312,8 +302,7 @@ pub(super) async fn behind(tx: &mut Tx<'_>, users: &[UserId]) -> Tried<Vec<UserI
     let conversations = marks.iter().map(|mark| mark.key.c).collect();
     let latest = latest(tx, &conversations).await?;
     let has_all = |mark: &Progress, latest: &Latest| {
-        let sent = latest.sent.of(mark.key.u);
-        let sent = sent.map_or(0, |sent| sent.seq);
+        let sent = latest.sent.seq_of(mark.key.u);
         mark.delivered_seq.max(sent) >= latest.last_seq
     };
     let behind: HashSet<UserId> = marks

@@ -18,6 +18,13 @@ use crate::query::{Query, statement, upsert};
 use crate::tx::Tx;
 use crate::user;
 
+/// A membership of which only the key is wanted.
+#[derive(Deserialize)]
+pub(super) struct Place {
+    #[serde(rename = "_id")]
+    pub key: MemberKey,
+}
+
 pub(crate) fn live(id: ConversationId) -> Document {
     doc! { "_id": id.bson(), "deleted_at": null }
 }
@@ -105,15 +112,10 @@ pub(crate) async fn present_among(
     tx: &mut Tx<'_>,
     keys: impl IntoIterator<Item = (ConversationId, UserId)>,
 ) -> Tried<HashSet<(ConversationId, UserId)>> {
-    #[derive(Deserialize)]
-    struct Part {
-        #[serde(rename = "_id")]
-        key: MemberKey,
-    }
-    let present: Vec<Part> = tx.find_parts(among(keys).fields(doc! { "_id": 1 })).await?;
+    let present: Vec<Place> = tx.find_parts(among(keys).fields(doc! { "_id": 1 })).await?;
     let present = present
         .into_iter()
-        .map(|Part { key }| (conversation_id(key.c), user_id(key.u)));
+        .map(|Place { key }| (conversation_id(key.c), user_id(key.u)));
     Ok(present.collect())
 }
 

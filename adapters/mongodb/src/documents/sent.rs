@@ -58,21 +58,23 @@ impl Sent {
         self.0.is_empty()
     }
 
-    pub fn of(&self, user: Uuid) -> Option<Mark> {
+    fn of(&self, user: Uuid) -> Option<Mark> {
         self.0.get(&key(user)).copied()
     }
 
-    pub fn note(&mut self, user: UserId, mark: Mark) {
-        self.0.insert(key(user.bson()), mark);
+    /// The newest message of `user` that is known here; 0 when there is none.
+    pub fn seq_of(&self, user: Uuid) -> Seq {
+        self.of(user).map_or(0, |mark| mark.seq)
     }
 
-    /// Whether these are more than a conversation keeps.
-    pub fn overflows(&self) -> bool {
-        self.0.len() > MOST as usize
+    /// Whether those of `senders` may be kept, too.
+    pub fn have_room_for<'a>(&self, senders: impl Iterator<Item = &'a UserId>) -> bool {
+        let new = senders.filter(|user| self.of(user.bson()).is_none());
+        self.0.len() + new.count() <= MOST as usize
     }
 
     /// All of them that conversation `id` has, for their members.
-    pub fn marks(&self, id: ConversationId) -> Result<Vec<(UserId, Mark)>> {
+    pub fn marks(&self, id: ConversationId) -> Result<HashMap<UserId, Mark>> {
         let marks = self.0.iter().map(|(key, mark)| {
             let user = uuid::Uuid::parse_str(key).ok();
             let wrong = || Error::corrupt(ConversationDoc::COLLECTION, "sent", id);

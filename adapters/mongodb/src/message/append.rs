@@ -4,8 +4,8 @@
 //! conversations stand and who is a member (unless all senders are known to be), to move counters and with them the
 //! watermarks of who sends, to insert, and to commit. If it is for a single conversation, it takes one less: its
 //! counters tell where they were as they are moved. It presumes that no message was sent before, and learns from the
-//! unique index whether that is so. A batch that is not as presumed, or that others were in the way of, stores nothing
-//! so and goes the long way.
+//! unique index whether that is so. Watermarks that go to the members take one more. A batch that is not as presumed,
+//! or that others were in the way of, stores nothing so and goes the long way.
 //!
 //! There, too, the number of round trips does not grow with the batch: one each to lock the conversations, to
 //! read members, known keys, referred messages and attachments (when there are any), to move counters, to insert, to
@@ -54,8 +54,6 @@ struct Batch {
     claims: Claims,
     claimed: Vec<(AttachmentId, MessageId)>,
     stored: Vec<MessageDoc>,
-    /// How far the senders have come.
-    marks: HashMap<(ConversationId, UserId), Mark>,
     /// Replies and the newest rev, of roots.
     roots: HashMap<MessageId, (i64, Rev)>,
 }
@@ -117,12 +115,13 @@ async fn presume_in(
     senders: &KnownSenders,
     batch: &[NewMessage],
 ) -> Tried<Option<Vec<Result<AppendOutcome>>>> {
-    let Some(standing) = lookup::advance(tx, id, batch).await? else {
+    let sending = lookup::senders(batch);
+    let Some(standing) = lookup::advance(tx, id, batch, sending.len()).await? else {
         return Ok(None);
     };
     let standings = HashMap::from([(id, standing)]);
     let mut state = Batch {
-        members: lookup::members_among(tx, senders, lookup::senders(batch), &standings).await?,
+        members: lookup::members_among(tx, senders, sending, &standings).await?,
         ..Batch::new(standings, batch.len())
     };
     let Some(answers) = state.presumed(batch) else {
@@ -157,7 +156,6 @@ impl Batch {
             claims: Claims::default(),
             claimed: Vec::new(),
             stored: Vec::with_capacity(size),
-            marks: HashMap::new(),
             roots: HashMap::new(),
         }
     }
@@ -216,10 +214,7 @@ impl Batch {
         };
         self.referred.insert(new.id, as_referred);
         let mark = Mark::new(numbers.seq, numbers.created_at);
-        standing.sent.note(new.sender_id, mark);
-        if self.marks.insert((id, new.sender_id), mark).is_none() {
-            standing.senders += 1;
-        }
+        standing.marks.insert(new.sender_id, mark);
         if let Some(root) = new.thread_id {
             let (replies, rev) = self.roots.entry(root).or_default();
             *replies += 1;
@@ -256,24 +251,18 @@ impl Batch {
     /// One statement for each conversation, by nothing but its id, which takes no planning. Those too in which
     /// nothing is stored: their lock has taken a rev.
     fn moved(&self) -> Vec<Document> {
-        let counters = self.conversations.iter().map(|(id, standing)| {
-            let fields = doc! {
+        let statements = self.conversations.iter().map(|(id, standing)| {
+            let mut fields = doc! {
                 "last_seq": standing.last_seq, "rev": standing.rev,
                 "last_activity_at": date(standing.last_activity_at),
             };
-            (*id, fields)
-        });
-        let mut moved: HashMap<ConversationId, Document> = counters.collect();
-        for ((id, sender), mark) in &self.marks {
-            if let Some(fields) = moved.get_mut(id)
-                && self.keeping(*id) == Keeping::Kept
-            {
-                fields.insert(Sent::path(*sender), *mark);
+            let keeping = standing.keeping();
+            if keeping == Keeping::Kept {
+                let marks = standing.marks.iter();
+                fields.extend(marks.map(|(user, mark)| (Sent::path(*user), (*mark).into())));
             }
-        }
-        let statements = moved.into_iter().map(|(id, fields)| {
             let mut change = doc! { "$set": fields };
-            if self.keeping(id) == Keeping::Spilled {
+            if keeping == Keeping::Spilled {
                 change.insert("$unset", doc! { "sent": "" });
             }
             statement(doc! { "_id": id.bson() }, change)
@@ -281,31 +270,30 @@ impl Batch {
         statements.collect()
     }
 
-    /// Where the watermarks of a conversation's senders go.
-    fn keeping(&self, id: ConversationId) -> Keeping {
-        let standing = self.conversations.get(&id);
-        standing.map_or(Keeping::Kept, Standing::keeping)
-    }
-
     /// Writes those of the watermarks that go to the members.
     async fn spill(&self, tx: &mut Tx<'_>) -> Tried<()> {
         let mut moved = Vec::new();
         for (id, standing) in &self.conversations {
-            if standing.keeping() == Keeping::Spilled {
-                for (user, mark) in standing.sent.marks(*id)? {
-                    let key = MemberKey::new(*id, user);
-                    moved.push(statement(doc! { "_id": key }, vec![mark.onto_member()]));
+            let of = |user: UserId| doc! { "_id": MemberKey::new(*id, user) };
+            match standing.keeping() {
+                Keeping::Kept => {}
+                Keeping::Spilled => {
+                    let mut all = standing.sent.marks(*id)?;
+                    all.extend(&standing.marks);
+                    let all = all.into_iter();
+                    moved.extend(
+                        all.map(|(user, mark)| statement(of(user), vec![mark.onto_member()])),
+                    );
                 }
-            }
-        }
-        for ((id, sender), Mark { seq, at }) in &self.marks {
-            if self.keeping(*id) == Keeping::Passed {
-                // further than anything that is stored of who sends
-                let fields = doc! {
-                    "read_seq": *seq, "delivered_seq": *seq, "read_at": *at, "delivered_at": *at,
-                };
-                let key = MemberKey::new(*id, *sender);
-                moved.push(statement(doc! { "_id": key }, doc! { "$set": fields }));
+                Keeping::Passed => {
+                    // further than anything that is stored of who sends
+                    moved.extend(standing.marks.iter().map(|(user, Mark { seq, at })| {
+                        let fields = doc! {
+                            "read_seq": *seq, "delivered_seq": *seq, "read_at": *at, "delivered_at": *at,
+                        };
+                        statement(of(*user), doc! { "$set": fields })
+                    }));
+                }
             }
         }
         tx.update::<MemberDoc>(moved).await

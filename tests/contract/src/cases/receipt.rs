@@ -8,6 +8,7 @@ use connexus_domain::{
     Change, ConversationId, Message, NewMessage, Receipt, Role, Seq, UserId, WatermarkAdvance,
 };
 
+use super::change;
 use crate::World;
 use crate::world::{ALL, walk};
 
@@ -278,10 +279,8 @@ pub async fn whoever_is_told_of_has_read_what_it_sent(w: &World) {
     let all = w.transcript(id).await;
     let [of_a, of_b, of_c] = [a, b, c].map(|user| by_sending(id, user, &all));
 
-    let told = w.messages().changes_since(id, 0, ALL).await.unwrap();
+    let told = change::page(w, id, 0, ALL).await.changes;
     let told: Vec<Receipt> = told
-        .expect("a conversation")
-        .changes
         .into_iter()
         .filter_map(|change| match change {
             Change::Member(member) => Some(member.receipt()),

@@ -14,7 +14,7 @@ use super::senders::KnownSenders;
 use crate::attachment;
 use crate::conversation;
 use crate::documents::{
-    Binary, ClientKey, ConversationDoc, DateTime, Id as _, MOST, MessageDoc, Sent, Uuid,
+    Binary, ClientKey, ConversationDoc, DateTime, Id as _, MOST, Mark, MessageDoc, Sent, Uuid,
     conversation_id, date, fingerprint, ids, message_id, time,
 };
 use crate::error::Tried;
@@ -26,9 +26,10 @@ pub(crate) struct Standing {
     pub last_seq: Seq,
     pub rev: Rev,
     pub last_activity_at: Timestamp,
+    /// Who sent last, before the batch.
     pub sent: Sent,
-    /// How many have sent something of the batch.
-    pub senders: u32,
+    /// How far those have come who send something of the batch.
+    pub marks: HashMap<UserId, Mark>,
 }
 
 /// Where the watermarks of who sends go.
@@ -44,12 +45,12 @@ pub(crate) enum Keeping {
 
 impl Standing {
     pub fn keeping(&self) -> Keeping {
-        if self.senders > MOST {
+        if self.marks.len() > MOST as usize {
             Keeping::Passed
-        } else if self.sent.overflows() {
-            Keeping::Spilled
-        } else {
+        } else if self.sent.have_room_for(self.marks.keys()) {
             Keeping::Kept
+        } else {
+            Keeping::Spilled
         }
     }
 
@@ -59,7 +60,7 @@ impl Standing {
             rev: found.rev,
             last_activity_at: time(found.last_activity_at),
             sent: found.sent,
-            senders: 0,
+            marks: HashMap::new(),
         };
         (conversation_id(found.id), standing)
     }
@@ -93,15 +94,16 @@ pub(super) fn only(batch: &[NewMessage]) -> Option<ConversationId> {
     same.then_some(first)
 }
 
-/// Moves a conversation past the batch, all of which is for it; where it stood before, unless it is deleted. That is
-/// looked at here: a filter of nothing but the id takes no planning.
+/// Moves a conversation past the batch, all of which is for it and by so many `senders`; where it stood before, unless
+/// it is deleted. That is looked at here: a filter of nothing but the id takes no planning.
 pub(super) async fn advance(
     tx: &mut Tx<'_>,
     id: ConversationId,
     batch: &[NewMessage],
+    senders: usize,
 ) -> Tried<Option<Standing>> {
     let fields = moved(batch)?;
-    let change = if senders(batch).len() > MOST as usize {
+    let change = if senders > MOST as usize {
         vec![doc! { "$set": fields }]
     } else {
         let mut all = marked(batch);
@@ -168,7 +170,7 @@ pub(super) async fn locked(
     Ok(standings)
 }
 
-/// Nothing is kept of who sent when it is too much: [`Sent::overflows`].
+/// Nothing is kept of who sent when it is too much: [`Keeping::Spilled`].
 fn emptied() -> Document {
     let kept = doc! { "$size": { "$objectToArray": "$sent" } };
     let too_many = doc! { "$gt": [kept, MOST] };
@@ -203,7 +205,7 @@ async fn read(tx: &mut Tx<'_>, filter: Document) -> Tried<HashMap<ConversationId
             rev: part.rev,
             last_activity_at: time(part.last_activity_at),
             sent: part.sent,
-            senders: 0,
+            marks: HashMap::new(),
         };
         (conversation_id(part.id), standing)
     });
