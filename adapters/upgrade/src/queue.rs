@@ -30,7 +30,7 @@ pub enum Urgency {
 pub struct WriteQueue {
     /// Where to write, from the upgrade until all is written after the end.
     socket: Option<OwnedWriteHalf>,
-    frames: VecDeque<Bytes>,
+    frames: Frames,
     /// Part of the first one is written, or it is the answer to the upgrade.
     begun: bool,
     bytes: usize,
@@ -96,7 +96,7 @@ impl WriteQueue {
 
     /// Drops what waits, but for the rest of a frame that is half written: what follows has to be told from it.
     pub fn clear(&mut self) {
-        self.frames.truncate(usize::from(self.begun));
+        self.frames.clear(self.begun);
         self.bytes = self.frames.iter().map(Bytes::len).sum();
     }
 
@@ -148,8 +148,8 @@ impl WriteQueue {
         let Some(socket) = &self.socket else {
             return Ok(());
         };
-        while let Some(first) = self.frames.front() {
-            let mut written = if self.frames.len() == 1 {
+        while let Some(first) = &self.frames.first {
+            let mut written = if self.frames.more.is_empty() {
                 socket.try_write(first)?
             } else {
                 let mut slices = [IoSlice::new(&[]); GATHER];
@@ -163,7 +163,7 @@ impl WriteQueue {
             }
             self.bytes = self.bytes.saturating_sub(written);
             self.begun = false;
-            while let Some(frame) = self.frames.front_mut() {
+            while let Some(frame) = &mut self.frames.first {
                 if frame.len() > written {
                     frame.advance(written);
                     self.begun = written > 0;
@@ -173,9 +173,59 @@ impl WriteQueue {
                 self.frames.pop_front();
             }
         }
-        // an empty queue gives its memory back: most sockets are idle most of the time
-        self.frames = VecDeque::new();
         Ok(())
+    }
+}
+
+/// Frames in line. The first has a place of its own: mostly there is no other, and nothing to be allocated. What more
+/// there is gives its memory back when the last has gone: most sockets are idle most of the time.
+#[derive(Default)]
+struct Frames {
+    first: Option<Bytes>,
+    /// Empty when there is no first.
+    more: VecDeque<Bytes>,
+}
+
+impl Frames {
+    fn push_back(&mut self, frame: Bytes) {
+        if self.first.is_none() {
+            self.first = Some(frame);
+        } else {
+            self.more.push_back(frame);
+        }
+    }
+
+    fn push_front(&mut self, frame: Bytes) {
+        if let Some(second) = self.first.replace(frame) {
+            self.more.push_front(second);
+        }
+    }
+
+    fn pop_front(&mut self) {
+        self.first = self.more.pop_front();
+        if self.first.is_none() {
+            self.more = VecDeque::new();
+        }
+    }
+
+    /// Drops all, or all but the first.
+    fn clear(&mut self, keeps_first: bool) {
+        self.more = VecDeque::new();
+        if !keeps_first {
+            self.first = None;
+        }
+    }
+
+    fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.more.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Bytes> {
+        self.first.iter().chain(&self.more)
     }
 }
 
@@ -195,5 +245,27 @@ mod tests {
         queue.flush();
         assert!(queue.push_for_flush(Bytes::from_static(b"x"), Urgency::Lingers));
         assert_eq!((queue.len(), queue.bytes()), (6, 6));
+    }
+
+    #[test]
+    fn frames_stay_in_line_whichever_place_they_have() {
+        let mut frames = Frames::default();
+        frames.push_back(Bytes::from_static(b"2"));
+        frames.push_front(Bytes::from_static(b"1"));
+        frames.push_back(Bytes::from_static(b"3"));
+        let line = |frames: &Frames| frames.iter().flatten().copied().collect::<Vec<u8>>();
+        assert_eq!((line(&frames), frames.len()), (b"123".to_vec(), 3));
+        frames.pop_front();
+        frames.push_back(Bytes::from_static(b"4"));
+        assert_eq!((line(&frames), frames.len()), (b"234".to_vec(), 3));
+        frames.clear(true);
+        assert_eq!((line(&frames), frames.is_empty()), (b"2".to_vec(), false));
+        frames.push_back(Bytes::from_static(b"5"));
+        frames.pop_front();
+        frames.pop_front();
+        assert!(frames.is_empty() && frames.more.capacity() == 0);
+        frames.push_front(Bytes::from_static(b"6"));
+        frames.clear(false);
+        assert_eq!((frames.is_empty(), frames.len()), (true, 0));
     }
 }

@@ -3,7 +3,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 
-use connexus_domain::{Event, SessionId, UserId};
+use connexus_domain::{Event, Message, SessionId, UserId};
 use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -42,6 +42,11 @@ pub trait Outlet {
 }
 
 type Outlets = Vec<(Connection, Rc<dyn Outlet>)>;
+
+/// Commands that are taken at a time, and events that may be handed over before what waits is written.
+const TURN: usize = 256;
+/// Sockets that are written to before the thread's other tasks have a turn.
+const STEP: usize = 128;
 
 /// The connections of one worker thread. Stays on that thread.
 pub struct Worker {
@@ -153,34 +158,49 @@ impl Worker {
         waiting: Arc<AtomicUsize>,
         overflowed: Arc<AtomicBool>,
     ) {
-        const TURN: usize = 256;
         let mut taken = Vec::with_capacity(TURN);
+        let mut telling = Vec::new();
         let mut flushing = Vec::new();
         let mut lingers_until = None;
-        while take(&mut commands, &mut taken, TURN, lingers_until).await {
+        while take(&mut commands, &mut taken, lingers_until).await {
             waiting.fetch_sub(taken.iter().map(Command::size).sum(), Ordering::Relaxed);
-            let mut delivered = 0;
-            for command in taken.drain(..) {
-                match command {
-                    Command::Deliver(deliveries) => {
-                        for delivery in &*deliveries {
-                            self.deliver(delivery);
-                            delivered += 1;
-                            if delivered % TURN == 0 {
-                                flush(&self.waiting, &mut flushing).await;
-                            }
-                        }
-                    }
-                    Command::CloseSessions(sessions, user) => self.close_sessions(user, &sessions),
-                    Command::CloseAll(reason) => {
-                        overflowed.store(false, Ordering::Relaxed);
-                        self.close_all(reason);
-                    }
-                }
+            if let Some(delivery) = only(&taken) {
+                taken.clear();
+                self.deliver_alone(&delivery, &mut telling, &mut flushing)
+                    .await;
+            } else {
+                self.obey(&mut taken, &mut flushing, &overflowed).await;
             }
-            flush(&self.waiting, &mut flushing).await;
             lingers_until = self.end_lingering(&mut flushing, lingers_until).await;
         }
+    }
+
+    async fn obey(
+        &self,
+        taken: &mut Vec<Command>,
+        flushing: &mut Vec<Rc<dyn Outlet>>,
+        overflowed: &AtomicBool,
+    ) {
+        let mut delivered = 0;
+        for command in taken.drain(..) {
+            match command {
+                Command::Deliver(deliveries) => {
+                    for delivery in &*deliveries {
+                        self.deliver(delivery);
+                        delivered += 1;
+                        if delivered % TURN == 0 {
+                            flush(&self.waiting, flushing).await;
+                        }
+                    }
+                }
+                Command::CloseSessions(sessions, user) => self.close_sessions(user, &sessions),
+                Command::CloseAll(reason) => {
+                    overflowed.store(false, Ordering::Relaxed);
+                    self.close_all(reason);
+                }
+            }
+        }
+        flush(&self.waiting, flushing).await;
     }
 
     /// Writes what has lingered for long enough; until when the rest may.
@@ -201,33 +221,55 @@ impl Worker {
         None
     }
 
+    /// Hands an event over, to be written with what else there is in this turn.
     fn deliver(&self, delivery: &Arc<Delivery>) {
-        let users = self.users.borrow();
-        let mut waiting = self.waiting.borrow_mut();
-        let mut lingering = self.lingering.borrow_mut();
-        let noted = match delivery.event() {
-            Event::MessageCreated(message) => Some(message),
-            _ => None,
-        };
-        let mut reached = Vec::new();
-        let mut handed = 0_u64;
-        let mut tell = |user: UserId, outlets: &Outlets| {
-            let mut any = false;
-            for (connection, outlet) in outlets {
-                if delivery.excludes(connection) {
-                    continue;
-                }
-                match outlet.deliver(delivery) {
-                    Handed::Refused => continue,
-                    Handed::Taken => {}
-                    Handed::Lingers => lingering.push(Rc::clone(outlet)),
-                    Handed::Waits => waiting.push(Rc::clone(outlet)),
-                }
-                handed += 1;
-                any = true;
+        let mut reached = Reached::by(delivery);
+        self.for_each(delivery, |user, outlet| {
+            reached.note(user, self.hand(delivery, outlet));
+        });
+        reached.report(&self.hub);
+    }
+
+    /// Hands over the only event of a turn. It has nothing to share a write with: a few have it already while it is
+    /// handed to the next, and that it is delivered is noted when all have it.
+    async fn deliver_alone(
+        &self,
+        delivery: &Arc<Delivery>,
+        telling: &mut Vec<(UserId, Rc<dyn Outlet>)>,
+        flushing: &mut Vec<Rc<dyn Outlet>>,
+    ) {
+        self.for_each(delivery, |user, outlet| {
+            telling.push((user, Rc::clone(outlet)));
+        });
+        let mut reached = Reached::by(delivery);
+        for step in telling.chunks(STEP) {
+            for (user, outlet) in step {
+                reached.note(*user, self.hand(delivery, outlet));
             }
-            if any && noted.is_some_and(|message| message.sender_id != user) {
-                reached.push(user);
+            flush(&self.waiting, flushing).await;
+        }
+        telling.clear();
+        reached.report(&self.hub);
+    }
+
+    fn hand(&self, delivery: &Arc<Delivery>, outlet: &Rc<dyn Outlet>) -> Handed {
+        let handed = outlet.deliver(delivery);
+        match handed {
+            Handed::Refused | Handed::Taken => {}
+            Handed::Lingers => self.lingering.borrow_mut().push(Rc::clone(outlet)),
+            Handed::Waits => self.waiting.borrow_mut().push(Rc::clone(outlet)),
+        }
+        handed
+    }
+
+    /// Those whom an event is for.
+    fn for_each(&self, delivery: &Delivery, mut tell: impl FnMut(UserId, &Rc<dyn Outlet>)) {
+        let users = self.users.borrow();
+        let mut tell = |user: UserId, outlets: &Outlets| {
+            for (connection, outlet) in outlets {
+                if !delivery.excludes(connection) {
+                    tell(user, outlet);
+                }
             }
         };
         match delivery.audience() {
@@ -252,10 +294,6 @@ impl Worker {
                     }
                 }
             }
-        }
-        metrics::counter!("connexus_deliveries_total").increment(handed);
-        if let Some(message) = noted {
-            self.hub.receipts.delivered(message, &reached);
         }
     }
 
@@ -297,10 +335,9 @@ impl Worker {
 async fn take(
     commands: &mut mpsc::UnboundedReceiver<Command>,
     taken: &mut Vec<Command>,
-    most: usize,
     lingers_until: Option<Instant>,
 ) -> bool {
-    let next = commands.recv_many(taken, most);
+    let next = commands.recv_many(taken, TURN);
     match lingers_until {
         None => next.await > 0,
         Some(until) => tokio::time::timeout_at(until, next)
@@ -309,10 +346,20 @@ async fn take(
     }
 }
 
+/// The event, if there is one and nothing else.
+fn only(commands: &[Command]) -> Option<Arc<Delivery>> {
+    let [Command::Deliver(deliveries)] = commands else {
+        return None;
+    };
+    let [delivery] = &**deliveries else {
+        return None;
+    };
+    Some(Arc::clone(delivery))
+}
+
 /// Flushes whoever waits for it, and lets this thread's tasks go after each step: what is sent meanwhile is on its
 /// way to the storage before all have this. `flushing` is empty, and keeps its room from one time to the next.
 async fn flush(waiting: &RefCell<Vec<Rc<dyn Outlet>>>, flushing: &mut Vec<Rc<dyn Outlet>>) {
-    const STEP: usize = 128;
     std::mem::swap(flushing, &mut waiting.borrow_mut());
     let mut left = flushing.drain(..);
     loop {
@@ -322,6 +369,47 @@ async fn flush(waiting: &RefCell<Vec<Rc<dyn Outlet>>>, flushing: &mut Vec<Rc<dyn
         tokio::task::yield_now().await;
         if left.len() == 0 {
             break;
+        }
+    }
+}
+
+/// Whom a worker has handed an event to.
+struct Reached<'d> {
+    /// What is noted as delivered, if the event is such.
+    message: Option<&'d Message>,
+    users: Vec<UserId>,
+    connections: u64,
+}
+
+impl<'d> Reached<'d> {
+    fn by(delivery: &'d Delivery) -> Self {
+        let message = match delivery.event() {
+            Event::MessageCreated(message) => Some(message),
+            _ => None,
+        };
+        Self {
+            message,
+            users: Vec::new(),
+            connections: 0,
+        }
+    }
+
+    /// A user's connections come one after the other.
+    fn note(&mut self, user: UserId, handed: Handed) {
+        if handed == Handed::Refused {
+            return;
+        }
+        self.connections += 1;
+        let is_news = self.message.is_some_and(|new| new.sender_id != user);
+        if is_news && self.users.last() != Some(&user) {
+            self.users.push(user);
+        }
+    }
+
+    fn report(self, hub: &Hub) {
+        metrics::counter!("connexus_deliveries_total").increment(self.connections);
+        if let Some(message) = self.message {
+            hub.receipts.delivered(message, &self.users);
         }
     }
 }

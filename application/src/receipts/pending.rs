@@ -1,9 +1,9 @@
 //! Watermarks that wait to be written, one for each member.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use connexus_domain::{ConversationId, Message, Receipt, Result, Seq, UserId};
+use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, oneshot};
 
 /// Watermarks that wait to be written.
@@ -16,7 +16,7 @@ pub(crate) struct Pending {
     pub(super) urgent: Notify,
 }
 
-pub(super) type Marks = HashMap<(ConversationId, UserId), Mark>;
+pub(super) type Marks = FxHashMap<(ConversationId, UserId), Mark>;
 
 #[derive(Default)]
 struct Gathered {
