@@ -19,7 +19,7 @@ pub enum Handed {
     Taken,
     /// It may wait a while for something to be written with, and is [flushed](Outlet::flush) then.
     Lingers,
-    /// It will be written when the worker [flushes](Outlet::flush) at the end of its turn.
+    /// It will be written when the worker [flushes](Outlet::flush), at the end of its turn at the latest.
     Waits,
 }
 
@@ -55,7 +55,7 @@ pub struct Worker {
     /// Sockets of whom it is not known yet whose they are: told nothing but that the server goes away.
     guests: RefCell<FxHashMap<u64, Rc<dyn Outlet>>>,
     next_guest: Cell<u64>,
-    /// What is flushed at the end of this turn.
+    /// What is flushed in this turn.
     waiting: RefCell<Vec<Rc<dyn Outlet>>>,
     /// What is flushed when it has lingered.
     lingering: RefCell<Vec<Rc<dyn Outlet>>>,
