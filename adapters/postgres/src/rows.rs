@@ -3,10 +3,12 @@
 use connexus_domain::attachment::{Attachment, AttachmentState, ContentHash, MediaKind, Purpose};
 use connexus_domain::message::Reaction;
 use connexus_domain::{
-    AttachmentId, ClientId, Conversation, ConversationId, ConversationKind, Email, Emoji, Error,
-    Member, Message, MessageId, MessageKind, Preferences, Privacy, Result, Role, Session,
-    SessionId, Slug, Status, Timestamp, User, UserId, Username, Visibility,
+    AttachmentId, ClientId, Conversation, ConversationId, ConversationKind, Email, Error, Member,
+    Message, MessageId, MessageKind, Preferences, Privacy, Result, Role, Session, SessionId, Slug,
+    Status, Timestamp, User, UserId, Username, Visibility,
 };
+use connexus_sql::parts;
+use serde::de::DeserializeOwned;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{Decode, Postgres, Row as _, Type};
@@ -135,6 +137,15 @@ impl<'r> Reader<'r> {
             .ok_or_else(|| self.corrupt(column))
     }
 
+    /// A list as JSON; an empty one when there is none.
+    fn list<T>(&mut self, column: &'static str) -> Result<Vec<T>>
+    where
+        T: DeserializeOwned + 'static,
+    {
+        let list: Option<Json<Vec<T>>> = self.next(column)?;
+        Ok(list.map(|Json(list)| list).unwrap_or_default())
+    }
+
     /// A column of the primary key: errors after it name it.
     fn key(&mut self, column: &'static str) -> Result<Uuid> {
         let id = self.next(column)?;
@@ -255,9 +266,6 @@ pub(crate) fn member(row: &PgRow, at: usize) -> Result<Member> {
     })
 }
 
-/// An emoji, how many reacted with it, and the first of those.
-type ReactionRow = (String, u32, Vec<Uuid>);
-
 pub(crate) fn message(row: &PgRow) -> Result<Message> {
     let mut r = Reader::new(row, 0, "messages");
     let id = MessageId::from_uuid(r.key("id")?);
@@ -272,10 +280,7 @@ pub(crate) fn message(row: &PgRow) -> Result<Message> {
         sender_id,
         kind: r.parsed("kind", MessageKind::parse)?,
         body: r.next("body")?,
-        attachments: files(&mut r)?
-            .into_iter()
-            .map(|row| file(row, id, conversation_id, sender_id))
-            .collect::<Option<_>>()
+        attachments: parts::files(r.list("attachments")?, id, conversation_id, sender_id)
             .ok_or_else(|| r.corrupt("attachments"))?,
         reply_to: r
             .next::<Option<Uuid>>("reply_to")?
@@ -294,62 +299,6 @@ pub(crate) fn message(row: &PgRow) -> Result<Message> {
 
 pub(crate) fn messages(rows: &[PgRow]) -> Result<Vec<Message>> {
     rows.iter().map(message).collect()
-}
-
-/// Of a message's file what the message itself does not say: id, kind, name, media type, size, hash in
-/// hexadecimal, width, height, duration, thumbnails, time.
-type FileRow = (
-    Uuid,
-    String,
-    String,
-    String,
-    u64,
-    String,
-    Option<u32>,
-    Option<u32>,
-    Option<u64>,
-    bool,
-    i64,
-);
-
-fn files(r: &mut Reader<'_>) -> Result<Vec<FileRow>> {
-    let files: Option<Json<Vec<FileRow>>> = r.next("attachments")?;
-    Ok(files.map(|Json(files)| files).unwrap_or_default())
-}
-
-/// The file as part of its message, whose sender has uploaded it.
-fn file(row: FileRow, to: MessageId, at: ConversationId, by: UserId) -> Option<Attachment> {
-    let (id, kind, name, media_type, size, sha256, width, height, duration_ms, thumbnails, made) =
-        row;
-    Some(Attachment {
-        id: AttachmentId::from_uuid(id),
-        uploader_id: by,
-        purpose: Purpose::Message(at),
-        state: AttachmentState::Attached,
-        message_id: Some(to),
-        kind: MediaKind::parse(&kind)?,
-        name,
-        media_type,
-        size,
-        sha256: hash_of_hex(&sha256)?,
-        width,
-        height,
-        duration_ms,
-        thumbnails,
-        created_at: Timestamp::from_millis(made),
-    })
-}
-
-fn hash_of_hex(digits: &str) -> Option<ContentHash> {
-    let mut hash = [0; 32];
-    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
-    if pairs.len() != hash.len() || !rest.is_empty() {
-        return None;
-    }
-    for (byte, pair) in hash.iter_mut().zip(pairs) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(ContentHash(hash))
 }
 
 pub(crate) fn attachment(row: &PgRow) -> Result<Attachment> {
@@ -393,18 +342,5 @@ fn pixels(r: &mut Reader<'_>, column: &'static str) -> Result<Option<u32>> {
 
 fn reactions(r: &mut Reader<'_>) -> Result<Vec<Reaction>> {
     r.table = "reactions";
-    let groups: Option<Json<Vec<ReactionRow>>> = r.next("user_id")?;
-    let groups = groups.map(|Json(groups)| groups).unwrap_or_default();
-    groups
-        .into_iter()
-        .map(|(emoji, count, user_ids)| {
-            Ok(Reaction {
-                emoji: Emoji::parse(&emoji)
-                    .ok()
-                    .ok_or_else(|| r.corrupt("emoji"))?,
-                count,
-                user_ids: user_ids.into_iter().map(UserId::from_uuid).collect(),
-            })
-        })
-        .collect()
+    parts::reactions(r.list("user_id")?).ok_or_else(|| r.corrupt("emoji"))
 }

@@ -1,6 +1,7 @@
 //! From an address to open connections.
 
 use std::io;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -12,10 +13,18 @@ use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::error::{OpenError, is_busy};
 
+/// Rows that a connection's thread may be ahead of who reads them: a whole page, so that neither waits for the other
+/// within it.
+const ROWS_AHEAD: usize = 1_024;
+
+/// Connections that read, even where there is a single processor: some may wait for the disk.
+const READERS: u32 = 4;
+
 /// How to open a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqliteOptions {
-    /// How many connections read beside the one that writes; at least one. Each has a thread.
+    /// How many connections read beside the one that writes, at most; at least one. Each has a thread and a cache, so
+    /// there are no more than 2 for each processor, or 4.
     pub max_read_connections: u32,
     /// How long to wait for another process's lock, and for a free connection.
     pub busy_timeout: Duration,
@@ -24,7 +33,7 @@ pub struct SqliteOptions {
 impl Default for SqliteOptions {
     fn default() -> Self {
         Self {
-            max_read_connections: 4,
+            max_read_connections: READERS,
             busy_timeout: Duration::from_secs(5),
         }
     }
@@ -103,6 +112,7 @@ async fn connect(path: &Path, options: &SqliteOptions) -> Result<Pools, sqlx::Er
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(options.busy_timeout)
+        .row_buffer_size(ROWS_AHEAD)
         .pragma("temp_store", "MEMORY")
         // pages of 4 KiB: a checkpoint per 16 MiB, and the log shrinks again after a burst
         .pragma("wal_autocheckpoint", "4000")
@@ -131,10 +141,17 @@ async fn connect(path: &Path, options: &SqliteOptions) -> Result<Pools, sqlx::Er
         pool(1).connect_with(common.clone())
     })
     .await?;
-    let readers = pool(options.max_read_connections.max(1))
+    let readers = pool(readers(options.max_read_connections))
         .connect_with(common.pragma("query_only", "ON"))
         .await?;
     Ok(Pools { writer, readers })
+}
+
+/// How many connections are to read: more than can be at work only take turns, each with a cache that is cold by then.
+fn readers(most: u32) -> u32 {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let useful = u32::try_from(2 * processors).unwrap_or(u32::MAX);
+    most.clamp(1, useful.max(READERS))
 }
 
 /// Switching a new database to WAL needs a lock for which SQLite does not wait by itself.
@@ -156,6 +173,14 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn there_are_as_many_readers_as_are_of_use_and_allowed() {
+        assert_eq!([0, 1, 3].map(readers), [1, 1, 3]);
+        let processors = std::thread::available_parallelism().unwrap().get();
+        let most = usize::try_from(readers(u32::MAX)).unwrap();
+        assert_eq!(most, (2 * processors).max(4));
+    }
 
     #[test]
     fn addresses() {

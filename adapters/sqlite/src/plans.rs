@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// A query, and whether it may sort: only what is bounded by one user, one page or one message.
-const QUERIES: [(&str, &str, bool); 56] = [
+const QUERIES: [(&str, &str, bool); 55] = [
     ("append: conversations", message::CONVERSATIONS, false),
     ("append: members", message::MEMBERS, false),
     ("append: known keys", message::KNOWN, false),
@@ -35,7 +35,6 @@ const QUERIES: [(&str, &str, bool); 56] = [
     ("thread", message::THREAD, false),
     ("message", message::BY_ID, false),
     ("newest messages", message::NEWEST, false),
-    ("reactions", message::REACTIONS, true),
     ("search: scope", message::SCOPE, false),
     // bounded by what is not indexed yet
     ("search: tail", message::TAIL, true),
@@ -106,7 +105,10 @@ async fn no_query_reads_a_whole_table() {
             .map(|row| row.get("detail"))
             .collect();
         let scans = plan.iter().any(|step| is_scan(step));
-        let sorts = plan.iter().any(|step| step.contains("TEMP B-TREE"));
+        // the parts of one message are few
+        let sorts = plan.iter().any(|step| {
+            step.contains("TEMP B-TREE") && !step.ends_with("FOR json_group_array(ORDER BY)")
+        });
         if scans || (sorts && !may_sort) {
             wrong.push(format!("{name}:\n  {}", plan.join("\n  ")));
         }
@@ -127,7 +129,8 @@ fn no_query_is_planned_each_time_it_is_run() {
 /// A SCAN of a table: not of a list that comes with the query, nor of a subquery (it is in the plan itself),
 /// nor of the partial index of the rows that are meant.
 fn is_scan(step: &str) -> bool {
-    const BOUNDED: [&str; 13] = [
+    const BOUNDED: [&str; 14] = [
+        "a VIRTUAL TABLE",
         "j VIRTUAL TABLE",
         "json_each VIRTUAL TABLE",
         // of a MATCH, and of a rowid

@@ -1,15 +1,16 @@
 //! From rows to entities. A value that breaks the domain's rules is an error that names where it is.
 
-use std::collections::HashMap;
-
 use connexus_domain::attachment::{Attachment, AttachmentState, ContentHash, MediaKind, Purpose};
 use connexus_domain::message::Reaction;
 use connexus_domain::{
-    AttachmentId, ClientId, Conversation, ConversationId, ConversationKind, Email, Emoji, Error,
-    Member, Message, MessageId, MessageKind, Preferences, Privacy, Result, Role, Session,
-    SessionId, Slug, Status, Timestamp, User, UserId, Username, Visibility,
+    AttachmentId, ClientId, Conversation, ConversationId, ConversationKind, Email, Error, Member,
+    Message, MessageId, MessageKind, Preferences, Privacy, Result, Role, Session, SessionId, Slug,
+    Status, Timestamp, User, UserId, Username, Visibility,
 };
+use connexus_sql::parts;
+use serde::de::DeserializeOwned;
 use sqlx::sqlite::SqliteRow;
+use sqlx::types::Json;
 use sqlx::{Decode, Row as _, Sqlite, Type};
 use uuid::Uuid;
 
@@ -46,12 +47,27 @@ macro_rules! member_columns {
     };
 }
 
-/// What [`message`] reads, of `messages m`.
+/// What [`message`] reads, of `messages m`: all in one statement, so that a message, its reactions and its
+/// attachments are of one moment. The numbers are where the ids of attachments begin, of which there are at most
+/// `ATTACHMENTS_MAX`; 100 is `REACTION_USERS_MAX`.
 macro_rules! message_columns {
     () => {
-        "m.num, m.emoji_count, m.id, m.conversation_id, m.seq, m.rev, m.sender_id, m.kind, m.body, \
-         m.attachments, m.reply_to, m.thread_id, m.reply_count, m.client_id, m.created_at, \
-         m.edited_at, m.deleted_at"
+        "m.id, m.conversation_id, m.seq, m.rev, m.sender_id, m.kind, m.body, \
+         CASE WHEN m.attachments IS NOT NULL THEN (\
+           SELECT json_group_array(json_array(hex(f.id), f.kind, f.name, f.media_type, f.size, hex(f.sha256), \
+             f.width, f.height, f.duration_ms, json(iif(f.thumbnails, 'true', 'false')), f.created_at) \
+             ORDER BY a.value) \
+           FROM json_each('[1,17,33,49,65,81,97,113,129,145]') a \
+           LEFT JOIN attachments f ON f.id = substr(m.attachments, a.value, 16) \
+           WHERE a.value <= length(m.attachments)) END, \
+         m.reply_to, m.thread_id, m.reply_count, m.client_id, m.created_at, m.edited_at, m.deleted_at, \
+         CASE WHEN m.emoji_count > 0 THEN (\
+           SELECT json_group_array(json_array(g.emoji, g.user_count, json((\
+             SELECT json_group_array(hex(r.user_id) ORDER BY r.rev) FROM (\
+               SELECT s.user_id, s.rev FROM reactions s \
+               WHERE s.message_num = g.message_num AND s.emoji = g.emoji ORDER BY s.rev LIMIT 100) r))) \
+             ORDER BY g.first_rev) \
+           FROM reaction_groups g WHERE g.message_num = m.num) END"
     };
 }
 
@@ -112,6 +128,15 @@ impl<'r> Reader<'r> {
             Err(sqlx::Error::ColumnDecode { .. }) => Err(self.corrupt(column)),
             Err(error) => Err(from_sqlx(error)),
         }
+    }
+
+    /// A list as JSON; an empty one when there is none.
+    fn list<T>(&mut self, column: &'static str) -> Result<Vec<T>>
+    where
+        T: DeserializeOwned + 'static,
+    {
+        let list: Option<Json<Vec<T>>> = self.next(column)?;
+        Ok(list.map(|Json(list)| list).unwrap_or_default())
     }
 
     /// A column of the primary key: errors after it name it.
@@ -234,6 +259,19 @@ pub(crate) fn member(row: &SqliteRow, at: usize) -> Result<Member> {
     })
 }
 
+/// The attachments of a message, whose ids are 16 bytes each in the column behind its number and seq.
+pub(crate) fn purged_files(row: &SqliteRow) -> Result<impl Iterator<Item = AttachmentId>> {
+    let mut r = Reader::new(row, 2, "messages");
+    let bytes: Option<&[u8]> = r.next("attachments")?;
+    let (ids, rest) = bytes.unwrap_or_default().as_chunks();
+    if !rest.is_empty() {
+        return Err(r.corrupt("attachments"));
+    }
+    Ok(ids
+        .iter()
+        .map(|id| AttachmentId::from_uuid(Uuid::from_bytes(*id))))
+}
+
 pub(crate) fn attachment(row: &SqliteRow) -> Result<Attachment> {
     let mut r = Reader::new(row, 0, "attachments");
     let id = AttachmentId::from_uuid(r.key("id")?);
@@ -267,31 +305,22 @@ fn content_hash(r: &mut Reader<'_>) -> Result<ContentHash> {
     bytes.map(ContentHash).ok_or_else(|| r.corrupt("sha256"))
 }
 
-/// A message as its own table has it: its reactions and attachments are still to come.
-pub(crate) struct MessageRow {
-    pub num: i64,
-    pub emoji_count: u32,
-    pub attachments: Vec<AttachmentId>,
-    pub message: Message,
-}
-
-pub(crate) fn message(row: &SqliteRow) -> Result<MessageRow> {
+pub(crate) fn message(row: &SqliteRow) -> Result<Message> {
     let mut r = Reader::new(row, 0, "messages");
-    let num = r.next("num")?;
-    let emoji_count = r.next("emoji_count")?;
-    let ids;
-    let message = Message {
-        id: MessageId::from_uuid(r.key("id")?),
-        conversation_id: ConversationId::from_uuid(r.next("conversation_id")?),
-        seq: r.next("seq")?,
-        rev: r.next("rev")?,
-        sender_id: UserId::from_uuid(r.next("sender_id")?),
+    let id = MessageId::from_uuid(r.key("id")?);
+    let conversation_id = ConversationId::from_uuid(r.next("conversation_id")?);
+    let (seq, rev) = (r.next("seq")?, r.next("rev")?);
+    let sender_id = UserId::from_uuid(r.next("sender_id")?);
+    Ok(Message {
+        id,
+        conversation_id,
+        seq,
+        rev,
+        sender_id,
         kind: r.parsed("kind", MessageKind::parse)?,
         body: r.next("body")?,
-        attachments: {
-            ids = attachments(&mut r)?;
-            Vec::new()
-        },
+        attachments: parts::files(r.list("attachments")?, id, conversation_id, sender_id)
+            .ok_or_else(|| r.corrupt("attachments"))?,
         reply_to: r
             .next::<Option<Uuid>>("reply_to")?
             .map(MessageId::from_uuid),
@@ -299,51 +328,19 @@ pub(crate) fn message(row: &SqliteRow) -> Result<MessageRow> {
             .next::<Option<Uuid>>("thread_id")?
             .map(MessageId::from_uuid),
         reply_count: r.next("reply_count")?,
-        reactions: Vec::new(),
         client_id: r.optional_parsed("client_id", |text| ClientId::parse(text).ok())?,
         created_at: r.time("created_at")?,
         edited_at: r.optional_time("edited_at")?,
         deleted_at: r.optional_time("deleted_at")?,
-    };
-    Ok(MessageRow {
-        num,
-        emoji_count,
-        attachments: ids,
-        message,
+        reactions: reactions(&mut r)?,
     })
 }
 
-fn attachments(r: &mut Reader<'_>) -> Result<Vec<AttachmentId>> {
-    let bytes: Option<&[u8]> = r.next("attachments")?;
-    let (ids, rest) = bytes.unwrap_or_default().as_chunks::<16>();
-    if !rest.is_empty() {
-        return Err(r.corrupt("attachments"));
-    }
-    Ok(ids
-        .iter()
-        .map(|id| AttachmentId::from_uuid(Uuid::from_bytes(*id)))
-        .collect())
+pub(crate) fn messages(rows: &[SqliteRow]) -> Result<Vec<Message>> {
+    rows.iter().map(message).collect()
 }
 
-/// The message's number and one of its reactions: `message_num, emoji, user_count`, and the ids of users
-/// one behind the other in hexadecimal. `ids` are those of the messages, for errors.
-pub(crate) fn reaction(row: &SqliteRow, ids: &HashMap<i64, MessageId>) -> Result<(i64, Reaction)> {
-    let mut r = Reader::new(row, 0, "reactions");
-    let num = r.next("message_num")?;
-    r.key.extend(ids.get(&num).map(|id| id.as_uuid()));
-    let emoji = r.parsed("emoji", |text| Emoji::parse(text).ok())?;
-    let count = r.next("user_count")?;
-    let hex: &str = r.next("user_id")?;
-    let user_ids = hex
-        .as_bytes()
-        .chunks(32)
-        .map(|hex| Uuid::try_parse_ascii(hex).ok().map(UserId::from_uuid))
-        .collect::<Option<Vec<_>>>()
-        .ok_or_else(|| r.corrupt("user_id"))?;
-    let reaction = Reaction {
-        emoji,
-        count,
-        user_ids,
-    };
-    Ok((num, reaction))
+fn reactions(r: &mut Reader<'_>) -> Result<Vec<Reaction>> {
+    r.table = "reactions";
+    parts::reactions(r.list("user_id")?).ok_or_else(|| r.corrupt("emoji"))
 }

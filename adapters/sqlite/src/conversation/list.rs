@@ -143,7 +143,7 @@ fn read_summary(row: &SqliteRow) -> Result<ConversationSummary> {
 }
 
 async fn add_last_messages(tx: &mut Tx, summaries: &mut [ConversationSummary]) -> Result<()> {
-    let newest = message::newest(tx, summaries.iter().map(|s| &s.conversation)).await?;
+    let newest = message::newest(&mut **tx, summaries.iter().map(|s| &s.conversation)).await?;
     let mut newest: HashMap<ConversationId, _> = newest
         .into_iter()
         .map(|message| (message.conversation_id, message))

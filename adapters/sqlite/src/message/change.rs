@@ -2,21 +2,18 @@
 
 use super::{index, load};
 use crate::error::InDomain as _;
-use crate::rows::{self, MessageRow, message_columns};
 use crate::storage::{SqliteStorage, Tx};
-use crate::{attachment, conversation};
+use crate::{attachment, conversation, rows};
 use connexus_domain::message::{Changed, REACTIONS_MAX};
 use connexus_domain::{
     AttachmentId, ConversationId, Emoji, Entity, Error, MemberAccess, Message, MessageBody,
     MessageId, Result, Timestamp, UserId,
 };
+use sqlx::Row as _;
 
-/// The next messages of a deleted conversation to be taken out.
-pub(crate) const PURGED: &str = concat!(
-    "SELECT ",
-    message_columns!(),
-    " FROM messages m WHERE m.conversation_id = ?1 ORDER BY m.seq LIMIT +?2"
-);
+/// The next messages of a deleted conversation to be taken out: number, seq, ids of attachments.
+pub(crate) const PURGED: &str = "\
+    SELECT m.num, m.seq, m.attachments FROM messages m WHERE m.conversation_id = ?1 ORDER BY m.seq LIMIT +?2";
 
 /// A message that somebody wants to change, in the transaction that may.
 struct Target {
@@ -29,7 +26,7 @@ struct Target {
 impl Target {
     async fn find(storage: &SqliteStorage, id: MessageId, by: UserId) -> Result<Self> {
         let mut tx = storage.write().await?;
-        let message = load::find(&mut tx, id)
+        let message = load::find(&mut *tx, id)
             .await?
             .ok_or(Error::NotFound(Entity::Message))?;
         let access = conversation::access(&mut tx, message.conversation_id, by).await?;
@@ -55,7 +52,7 @@ impl Target {
 
     /// Commits, and answers the message as it is then.
     async fn changed(mut self) -> Result<Changed> {
-        let message = load::find(&mut self.tx, self.message.id)
+        let message = load::find(&mut *self.tx, self.message.id)
             .await?
             .ok_or(Error::NotFound(Entity::Message))?;
         self.tx.commit().await.in_domain()?;
@@ -272,20 +269,19 @@ pub(crate) async fn purge(tx: &mut Tx, id: ConversationId, limit: i64) -> Result
         .fetch_all(&mut **tx)
         .await
         .in_domain()?;
-    let messages = rows.iter().map(rows::message).collect::<Result<Vec<_>>>()?;
-    let files: Vec<AttachmentId> = messages
-        .iter()
-        .flat_map(|row| row.attachments.iter().copied())
-        .collect();
+    let mut files: Vec<AttachmentId> = Vec::new();
+    for row in &rows {
+        files.extend(rows::purged_files(row)?);
+    }
     attachment::condemn_all(tx, &files).await?;
-    if let Some(last) = messages.last() {
-        index::forget_up_to(tx, id, last.message.seq).await?;
+    if let Some(last) = rows.last() {
+        index::forget_up_to(tx, id, last.try_get(1).in_domain()?).await?;
     }
     let mut purged = 0;
-    for MessageRow { num, .. } in messages {
+    for row in &rows {
         // reactions go with their message
         sqlx::query("DELETE FROM messages WHERE num = ?1")
-            .bind(num)
+            .bind(row.try_get::<i64, _>(0).in_domain()?)
             .execute(&mut **tx)
             .await
             .in_domain()?;

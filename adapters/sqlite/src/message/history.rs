@@ -5,7 +5,8 @@ use connexus_domain::{
     Change, ChangePage, Conversation, ConversationId, Limit, Message, MessageId, Result, Rev, Seq,
 };
 
-use super::load;
+use sqlx::SqliteExecutor;
+
 use crate::conversation;
 use crate::error::InDomain as _;
 use crate::rows::{self, member_columns, message_columns};
@@ -65,7 +66,7 @@ pub(crate) const THREAD: &str = concat!(
 );
 
 pub(super) async fn history(
-    tx: &mut Tx,
+    executor: impl SqliteExecutor<'_>,
     id: ConversationId,
     range: HistoryRange,
     limit: Limit,
@@ -75,7 +76,7 @@ pub(super) async fn history(
         HistoryRange::Before(seq) => (HISTORY_BEFORE, seq),
         HistoryRange::After(seq) => (HISTORY_AFTER, seq),
     };
-    messages(tx, sql, id, seq, limit.and_one() - 1).await
+    messages(executor, sql, id, seq, limit.and_one() - 1).await
 }
 
 pub(super) async fn thread(
@@ -84,15 +85,14 @@ pub(super) async fn thread(
     after: Seq,
     limit: Limit,
 ) -> Result<Vec<Message>> {
-    let mut tx = storage.read().await?;
     let rows = sqlx::query(THREAD)
         .bind(root.as_uuid())
         .bind(after)
         .bind(limit.and_one() - 1)
-        .fetch_all(&mut *tx)
+        .fetch_all(&storage.readers)
         .await
         .in_domain()?;
-    load::complete(&mut tx, &rows).await
+    rows::messages(&rows)
 }
 
 pub(super) async fn snapshot(
@@ -104,7 +104,7 @@ pub(super) async fn snapshot(
     let Some(conversation) = conversation::find(&mut *tx, id).await? else {
         return Ok(None);
     };
-    let mut messages = history(&mut tx, id, HistoryRange::Latest, limit).await?;
+    let mut messages = history(&mut *tx, id, HistoryRange::Latest, limit).await?;
     messages.reverse();
     Ok(Some(Snapshot {
         conversation,
@@ -130,7 +130,7 @@ pub(super) async fn changes_since(
     let enough = limit.and_one() + 1;
     let mut changes = Vec::new();
     for sql in [CHANGED_MESSAGES, SENT_MESSAGES] {
-        let messages = messages(&mut tx, sql, id, rev, enough).await?;
+        let messages = messages(&mut *tx, sql, id, rev, enough).await?;
         changes.extend(messages.into_iter().map(Change::Message));
     }
     changes.extend(members(&mut tx, id, rev, enough).await?);
@@ -163,7 +163,7 @@ async fn members(tx: &mut Tx, id: ConversationId, rev: Rev, limit: i64) -> Resul
 }
 
 async fn messages(
-    tx: &mut Tx,
+    executor: impl SqliteExecutor<'_>,
     sql: &'static str,
     id: ConversationId,
     bound: i64,
@@ -173,10 +173,10 @@ async fn messages(
         .bind(id.as_uuid())
         .bind(bound)
         .bind(limit)
-        .fetch_all(&mut **tx)
+        .fetch_all(executor)
         .await
         .in_domain()?;
-    load::complete(tx, &rows).await
+    rows::messages(&rows)
 }
 
 /// Cuts after `limit` changes, or one later when the cut would part two of the same rev.

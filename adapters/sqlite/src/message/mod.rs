@@ -33,7 +33,7 @@ pub(crate) use index::{
 };
 pub(crate) use load::newest;
 #[cfg(test)]
-pub(crate) use load::{BY_ID, NEWEST, REACTIONS};
+pub(crate) use load::{BY_ID, NEWEST};
 #[cfg(test)]
 pub(crate) use search::{CANDIDATES, SCOPE, SEGMENTS, TAIL};
 
@@ -74,8 +74,7 @@ impl MessageRepository for SqliteStorage {
     }
 
     async fn get(&self, id: MessageId) -> Result<Option<Message>> {
-        let mut tx = self.read().await?;
-        load::find(&mut tx, id).await
+        load::find(&self.readers, id).await
     }
 
     async fn history(
@@ -84,8 +83,7 @@ impl MessageRepository for SqliteStorage {
         range: HistoryRange,
         limit: Limit,
     ) -> Result<Vec<Message>> {
-        let mut tx = self.read().await?;
-        history::history(&mut tx, conversation_id, range, limit).await
+        history::history(&self.readers, conversation_id, range, limit).await
     }
 
     async fn changes_since(

@@ -53,7 +53,7 @@ pub(super) async fn search(
 ) -> Result<Page<Message, MessageId>> {
     let mut source = Source::open(storage, search).await?;
     let ids = find(&mut source, &search.query, search.before, search.limit).await?;
-    let mut messages = load::find_many(&mut source.tx, &ids).await?;
+    let mut messages = load::find_many(&mut *source.tx, &ids).await?;
     messages.sort_unstable_by_key(|message| std::cmp::Reverse(message.id));
     Ok(Page::cut(messages, search.limit, |last| last.id))
 }

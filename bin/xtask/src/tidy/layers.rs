@@ -44,6 +44,8 @@ enum Layer {
     Application,
     /// The vocabulary that the native gateways share, which every adapter may name.
     Wire,
+    /// What the SQL databases' adapters share, which knows of entities alone.
+    Sql,
     /// What connections are served by: it names none of ours.
     Transport,
     /// A protocol and nothing else: it names no more of ours than what it travels on, and an adapter may speak it.
@@ -59,6 +61,7 @@ impl Layer {
             "domain" => Some(Self::Domain),
             "application" => Some(Self::Application),
             "adapters/wire" => Some(Self::Wire),
+            "adapters/sql" => Some(Self::Sql),
             "adapters/upgrade" => Some(Self::Transport),
             "adapters/socketio" => Some(Self::Protocol),
             folder => match folder.split_once('/')?.0 {
@@ -75,11 +78,16 @@ impl Layer {
         match self {
             Self::Domain | Self::Transport => false,
             Self::Protocol => other == Self::Transport,
-            Self::Application => other == Self::Domain,
+            Self::Application | Self::Sql => other == Self::Domain,
             Self::Wire => matches!(other, Self::Domain | Self::Application),
             Self::Adapter => matches!(
                 other,
-                Self::Domain | Self::Application | Self::Wire | Self::Protocol | Self::Transport
+                Self::Domain
+                    | Self::Application
+                    | Self::Wire
+                    | Self::Sql
+                    | Self::Protocol
+                    | Self::Transport
             ),
             Self::Binary => !matches!(other, Self::Binary | Self::Tests),
             Self::Tests => matches!(other, Self::Domain | Self::Application | Self::Tests),
@@ -99,6 +107,7 @@ impl Layer {
             Self::Domain => "the domain",
             Self::Application => "the application",
             Self::Wire => "the wire vocabulary",
+            Self::Sql => "the SQL vocabulary",
             Self::Transport => "a transport",
             Self::Protocol => "a protocol",
             Self::Adapter => "an adapter",
@@ -178,6 +187,7 @@ mod tests {
             ("application", "connexus-application", "connexus-domain"),
             ("adapters/wire", "connexus-wire", "connexus-application"),
             ("adapters/http", "connexus-http", "connexus-wire"),
+            ("adapters/sql", "connexus-sql", "connexus-domain"),
             ("adapters/sqlite", "connexus-sqlite", "sqlx"),
             ("adapters/upgrade", "connexus-upgrade", "actix-web"),
             ("adapters/socketio", "connexus-socketio", "connexus-upgrade"),
@@ -227,6 +237,7 @@ mod tests {
             ("application", "connexus-sqlite", Some(Kind::Dev)),
             ("adapters/sqlite", "connexus-contract", Some(Kind::Dev)),
             ("adapters/sqlite", "connexus-domain", None),
+            ("adapters/sqlite", "connexus-sql", None),
             ("adapters/http", "connexus-application", None),
             ("adapters/http", "actix-web", None),
             ("adapters/dialects", "connexus-socketio", None),
@@ -293,6 +304,12 @@ mod tests {
             found("adapters/wire", "connexus-http", None),
             [
                 "adapters/wire/Cargo.toml: the wire vocabulary must not depend on an adapter (connexus-http)"
+            ]
+        );
+        assert_eq!(
+            found("adapters/sql", "connexus-application", None),
+            [
+                "adapters/sql/Cargo.toml: the SQL vocabulary must not depend on the application (connexus-application)"
             ]
         );
         assert_eq!(

@@ -1,0 +1,3 @@
+//! What the adapters of SQL databases share.
+
+pub mod parts;
