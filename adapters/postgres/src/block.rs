@@ -70,7 +70,7 @@ async fn list(
     .bind(by.as_uuid())
     .bind(or_least(after))
     .bind(limit.and_one())
-    .fetch_all(&mut **storage.look().await?)
+    .fetch_all(storage.look().await?)
     .await
     .in_domain()?;
     let ids: Vec<UserId> = rows::user_ids(&rows)?;
@@ -84,7 +84,7 @@ async fn either_blocks(storage: &PostgresStorage, a: UserId, b: UserId) -> Resul
     )
     .bind(a.as_uuid())
     .bind(b.as_uuid())
-    .fetch_one(&mut **storage.look().await?)
+    .fetch_one(storage.look().await?)
     .await
     .in_domain()
 }

@@ -30,6 +30,7 @@ extern crate self as connexus_postgres;
 
 mod attachment;
 mod block;
+mod connections;
 mod conversation;
 mod error;
 mod lease;

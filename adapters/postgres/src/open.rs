@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use connexus_domain::{Error, Result};
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
+use crate::connections::Connections;
 use crate::error::{InDomain as _, OpenError, from_sqlx};
 
 /// How to use a server.
@@ -36,7 +37,7 @@ impl Default for PostgresOptions {
 /// Oldest version that is tested: `server_version_num`.
 const OLDEST: i32 = 140_000;
 /// A connection that was used this lately is not asked whether it still lives.
-const FRESH: Duration = Duration::from_secs(1);
+pub(crate) const FRESH: Duration = Duration::from_secs(1);
 
 /// When a connection was last found dead: those that lie idle since before that may be dead as well.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ pub(crate) struct Losses {
 }
 
 impl Losses {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             since: Instant::now(),
             last: AtomicU64::new(0),
@@ -59,7 +60,7 @@ impl Losses {
     }
 
     /// Whether to ask a connection that lay idle that long if it still lives.
-    fn cast_doubt(&self, idle: Duration) -> bool {
+    pub fn cast_doubt(&self, idle: Duration) -> bool {
         let idle = u64::try_from(idle.as_micros()).unwrap_or(u64::MAX);
         let idle_since = self.micros().saturating_sub(idle);
         idle_since < self.last.load(Ordering::Relaxed)
@@ -70,10 +71,9 @@ impl Losses {
     }
 }
 
-/// A pool, and what is to know about it.
+/// Connections, and what is to know about them.
 pub(crate) struct Opened {
-    pub pool: PgPool,
-    pub losses: Arc<Losses>,
+    pub connections: Arc<Connections>,
     /// Whether two statements outside a transaction may meet different connections.
     pub pooled_by_transaction: bool,
 }
@@ -101,8 +101,7 @@ pub(crate) async fn open(url: &str, options: &PostgresOptions) -> Result<Opened>
         })
         .connect_lazy_with(address);
     Ok(Opened {
-        pool,
-        losses,
+        connections: Arc::new(Connections::new(pool, losses)),
         pooled_by_transaction: url.contains("statement-cache-capacity=0"),
     })
 }

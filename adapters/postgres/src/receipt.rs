@@ -70,7 +70,7 @@ async fn advance(storage: &PostgresStorage, to: &Advances, now: Timestamp) -> Re
         .bind(to.values().map(|seqs| seqs.1).bind_iter())
         .bind(now.as_millis());
     let rows = if storage.stores_at_once() {
-        rows.fetch_all(&mut **storage.look().await?).await
+        rows.fetch_all(storage.look().await?).await
     } else {
         let mut tx = storage.write().await?;
         let rows = rows.fetch_all(&mut *tx).await.in_domain()?;

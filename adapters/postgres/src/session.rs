@@ -144,7 +144,7 @@ async fn rotate(
 async fn get_many(storage: &PostgresStorage, ids: &[SessionId]) -> Result<Vec<Session>> {
     sqlx::query(BY_IDS)
         .bind(uuids(ids.iter().copied()))
-        .fetch_all(&mut **storage.look().await?)
+        .fetch_all(storage.look().await?)
         .await
         .in_domain()?
         .iter()
@@ -156,7 +156,7 @@ async fn list(storage: &PostgresStorage, user: UserId, now: Timestamp) -> Result
     sqlx::query(LIST)
         .bind(user.as_uuid())
         .bind(now.as_millis())
-        .fetch_all(&mut **storage.look().await?)
+        .fetch_all(storage.look().await?)
         .await
         .in_domain()?
         .iter()

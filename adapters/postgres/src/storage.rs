@@ -1,4 +1,3 @@
-use std::ops::DerefMut;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,18 +7,13 @@ use connexus_domain::ports::{
     MessageRepository, ReceiptRepository, SessionRepository, Storage, UserRepository,
 };
 use connexus_domain::{Error, Result};
+use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::postgres::{PgConnection, PgPool};
-use sqlx::{Postgres, SqlSafeStr as _, Transaction};
 
+pub(crate) use crate::connections::Tx;
+use crate::connections::{Connections, Look};
 use crate::error::{InDomain as _, OpenError, from_sqlx, has_lost_a_race, has_lost_its_connection};
-use crate::open::{self, Losses, PostgresOptions};
-
-/// A transaction; rolled back when it is dropped.
-pub(crate) type Tx = Transaction<'static, Postgres>;
-
-/// A connection for one statement.
-pub(crate) type Look = Box<dyn DerefMut<Target = PgConnection> + Send>;
+use crate::open::{self, PostgresOptions};
 
 /// How often a transaction is tried that loses against others.
 const ATTEMPTS: u32 = 6;
@@ -33,8 +27,7 @@ const MIGRATION_LOCK: i64 = 0x636f_6e6e_6578_7573;
 /// All repositories in one PostgreSQL database.
 #[derive(Debug, Clone)]
 pub struct PostgresStorage {
-    pool: PgPool,
-    losses: Arc<Losses>,
+    connections: Arc<Connections>,
     pooled_by_transaction: bool,
     /// When to give up on a server that does not even say no.
     patience: Duration,
@@ -50,8 +43,7 @@ impl PostgresStorage {
     pub async fn connect(url: &str, options: PostgresOptions) -> Result<Self> {
         let opened = open::open(url, &options).await?;
         Ok(Self {
-            pool: opened.pool,
-            losses: opened.losses,
+            connections: opened.connections,
             pooled_by_transaction: opened.pooled_by_transaction,
             patience: options.acquire_timeout + options.statement_timeout * 2,
         })
@@ -64,7 +56,7 @@ impl PostgresStorage {
         } else {
             "BEGIN"
         };
-        self.pool.begin_with(begin).await.in_domain()
+        self.connections.begin(begin).await.in_domain()
     }
 
     /// A transaction that reads from one snapshot.
@@ -74,15 +66,15 @@ impl PostgresStorage {
         } else {
             "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
         };
-        self.pool.begin_with(begin).await.in_domain()
+        self.connections.begin(begin).await.in_domain()
     }
 
     /// For a single statement that reads, or that writes where [`stores_at_once`](Self::stores_at_once).
     pub(crate) async fn look(&self) -> Result<Look> {
         if self.pooled_by_transaction {
-            return Ok(Box::new(self.snapshot().await?));
+            return self.snapshot().await.map(Look::Snapshot);
         }
-        Ok(Box::new(self.pool.acquire().await.in_domain()?))
+        self.connections.lend().await.map(Look::Alone).in_domain()
     }
 
     /// Whether a statement may be a transaction of its own: not where a pooler by transaction has to be told
@@ -127,7 +119,7 @@ impl PostgresStorage {
             .map_err(Error::unavailable)
             .flatten();
         if result.as_ref().is_err_and(has_lost_its_connection) {
-            self.losses.note();
+            self.connections.losses().note();
         }
         result
     }
@@ -211,7 +203,7 @@ impl Storage for PostgresStorage {
     }
 
     async fn close(&self) {
-        self.pool.close().await;
+        self.connections.close().await;
     }
 }
 

@@ -173,7 +173,7 @@ async fn create(storage: &PostgresStorage, new: &NewUser) -> Result<()> {
 async fn get_many(storage: &PostgresStorage, ids: &[UserId]) -> Result<Vec<User>> {
     sqlx::query(BY_ID)
         .bind(uuids(ids.iter().copied()))
-        .fetch_all(&mut **storage.look().await?)
+        .fetch_all(storage.look().await?)
         .await
         .in_domain()?
         .iter()
@@ -189,7 +189,7 @@ async fn credentials_by_login(storage: &PostgresStorage, key: &str) -> Result<Op
     };
     sqlx::query(sql)
         .bind(key)
-        .fetch_optional(&mut **storage.look().await?)
+        .fetch_optional(storage.look().await?)
         .await
         .in_domain()?
         .map(|row| read_credentials(&row))
@@ -199,7 +199,7 @@ async fn credentials_by_login(storage: &PostgresStorage, key: &str) -> Result<Op
 async fn credentials(storage: &PostgresStorage, id: UserId) -> Result<Option<Credentials>> {
     sqlx::query(select_credentials!("u.id = $1"))
         .bind(id.as_uuid())
-        .fetch_optional(&mut **storage.look().await?)
+        .fetch_optional(storage.look().await?)
         .await
         .in_domain()?
         .map(|row| read_credentials(&row))
@@ -292,7 +292,7 @@ async fn search(
         query.bind(prefix).bind(after_prefix(prefix))
     };
     query
-        .fetch_all(&mut **storage.look().await?)
+        .fetch_all(storage.look().await?)
         .await
         .in_domain()?
         .iter()

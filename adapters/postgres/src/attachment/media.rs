@@ -51,7 +51,7 @@ pub(super) async fn media(
         None => query,
     };
     let files = query
-        .fetch_all(&mut **storage.look().await?)
+        .fetch_all(storage.look().await?)
         .await
         .in_domain()?
         .iter()
@@ -66,7 +66,7 @@ pub(super) async fn stats(
 ) -> Result<Vec<MediaStats>> {
     let mut stats = sqlx::query(STATS)
         .bind(id.as_uuid())
-        .fetch_all(&mut **storage.look().await?)
+        .fetch_all(storage.look().await?)
         .await
         .in_domain()?
         .iter()

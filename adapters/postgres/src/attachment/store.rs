@@ -101,7 +101,7 @@ pub(super) async fn find_many(
 ) -> Result<Vec<Attachment>> {
     sqlx::query(BY_ID)
         .bind(uuids(ids.iter().copied()))
-        .fetch_all(&mut **storage.look().await?)
+        .fetch_all(storage.look().await?)
         .await
         .in_domain()?
         .iter()
@@ -189,7 +189,7 @@ pub(super) async fn condemned(
 ) -> Result<Vec<AttachmentId>> {
     sqlx::query(CONDEMNED)
         .bind(limit.and_one() - 1)
-        .fetch_all(&mut **storage.look().await?)
+        .fetch_all(storage.look().await?)
         .await
         .in_domain()?
         .iter()

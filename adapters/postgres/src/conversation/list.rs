@@ -105,14 +105,14 @@ pub(super) async fn find(
     storage: &PostgresStorage,
     id: ConversationId,
 ) -> Result<Option<Conversation>> {
-    store::find(&mut **storage.look().await?, id).await
+    store::find(storage.look().await?, id).await
 }
 
 pub(super) async fn find_by_slug(
     storage: &PostgresStorage,
     slug: &Slug,
 ) -> Result<Option<Conversation>> {
-    store::find_by_slug(&mut **storage.look().await?, slug).await
+    store::find_by_slug(storage.look().await?, slug).await
 }
 
 pub(super) async fn find_direct(
@@ -121,7 +121,7 @@ pub(super) async fn find_direct(
     b: UserId,
 ) -> Result<Option<Conversation>> {
     let key = direct_key(a, b);
-    let found = store::find_direct(&mut **storage.look().await?, &key, a).await?;
+    let found = store::find_direct(storage.look().await?, &key, a).await?;
     Ok(found.map(|(conversation, _)| conversation))
 }
 
@@ -130,7 +130,7 @@ pub(super) async fn find_with_member(
     id: ConversationId,
     user: UserId,
 ) -> Result<Option<(Conversation, Option<Member>)>> {
-    store::find_with_member(&mut **storage.look().await?, id, user).await
+    store::find_with_member(storage.look().await?, id, user).await
 }
 
 pub(super) async fn summary(
@@ -198,7 +198,7 @@ fn read_summary(row: &PgRow) -> Result<ConversationSummary> {
 }
 
 async fn add_last_messages(tx: &mut Tx, summaries: &mut [ConversationSummary]) -> Result<()> {
-    let newest = message::newest(tx, summaries.iter().map(|s| &s.conversation)).await?;
+    let newest = message::newest(&mut **tx, summaries.iter().map(|s| &s.conversation)).await?;
     let mut newest: HashMap<ConversationId, _> = newest
         .into_iter()
         .map(|message| (message.conversation_id, message))
@@ -212,7 +212,7 @@ async fn add_last_messages(tx: &mut Tx, summaries: &mut [ConversationSummary]) -
 pub(super) async fn heads(storage: &PostgresStorage, user: UserId) -> Result<Vec<Head>> {
     sqlx::query(HEADS)
         .bind(user.as_uuid())
-        .fetch_all(&mut **storage.look().await?)
+        .fetch_all(storage.look().await?)
         .await
         .in_domain()?
         .iter()
@@ -249,7 +249,7 @@ async fn present_members(
         .bind(id.as_uuid())
         .bind(or_least(after))
         .bind(limit.and_one())
-        .fetch_all(&mut **storage.look().await?)
+        .fetch_all(storage.look().await?)
         .await
         .in_domain()?
         .iter()
@@ -263,7 +263,7 @@ pub(super) async fn member_ids(
 ) -> Result<Vec<UserId>> {
     let rows = sqlx::query(MEMBER_IDS)
         .bind(id.as_uuid())
-        .fetch_all(&mut **storage.look().await?)
+        .fetch_all(storage.look().await?)
         .await
         .in_domain()?;
     rows::user_ids(&rows)
@@ -272,7 +272,7 @@ pub(super) async fn member_ids(
 pub(super) async fn behind(storage: &PostgresStorage, users: &[UserId]) -> Result<Vec<UserId>> {
     let rows = sqlx::query(BEHIND)
         .bind(uuids(users.iter().copied()))
-        .fetch_all(&mut **storage.look().await?)
+        .fetch_all(storage.look().await?)
         .await
         .in_domain()?;
     rows::user_ids(&rows)
@@ -286,7 +286,7 @@ pub(super) async fn peers(
     sqlx::query(PEERS)
         .bind(uuids(users.iter().copied()))
         .bind(max_members.map(i64::from))
-        .fetch_all(&mut **storage.look().await?)
+        .fetch_all(storage.look().await?)
         .await
         .in_domain()?
         .iter()
@@ -305,7 +305,7 @@ pub(super) async fn share_conversation(
     sqlx::query_scalar(SHARED)
         .bind(a.as_uuid())
         .bind(b.as_uuid())
-        .fetch_one(&mut **storage.look().await?)
+        .fetch_one(storage.look().await?)
         .await
         .in_domain()
 }

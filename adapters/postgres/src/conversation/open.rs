@@ -10,7 +10,7 @@ use connexus_domain::{
     UserId,
 };
 
-use sqlx::PgConnection;
+use sqlx::PgExecutor;
 
 use super::membership::has_owner;
 use super::store;
@@ -23,16 +23,14 @@ const ROOM_ATTEMPTS: u32 = 5;
 pub(super) async fn direct(storage: &PostgresStorage, new: &NewDirect) -> Result<Opened> {
     let key = direct_key(new.creator, new.peer);
     // mostly it is there, and needs no transaction
-    let mut look = storage.look().await?;
-    if let Some(opened) = existing_direct(&mut look, &key, new.creator).await? {
+    if let Some(opened) = existing_direct(storage.look().await?, &key, new.creator).await? {
         return Ok(opened);
     }
-    drop(look);
     let mut tx = storage.write().await?;
     let mut conversation = first_state(new.id, ConversationKind::Direct, new.creator, new.now);
     if !store::insert(&mut tx, &conversation, Some(&key)).await? {
         // somebody was faster; a direct conversation never goes
-        return existing_direct(&mut tx, &key, new.creator)
+        return existing_direct(&mut *tx, &key, new.creator)
             .await?
             .ok_or_else(|| Error::corrupt("conversations", "direct_key", new.id));
     }
@@ -43,11 +41,11 @@ pub(super) async fn direct(storage: &PostgresStorage, new: &NewDirect) -> Result
 }
 
 async fn existing_direct(
-    connection: &mut PgConnection,
+    executor: impl PgExecutor<'_>,
     key: &str,
     asker: UserId,
 ) -> Result<Option<Opened>> {
-    let Some((conversation, me)) = store::find_direct(connection, key, asker).await? else {
+    let Some((conversation, me)) = store::find_direct(executor, key, asker).await? else {
         return Ok(None);
     };
     let me = me.ok_or_else(|| Error::corrupt("conversations", "direct_key", conversation.id))?;

@@ -226,7 +226,7 @@ async fn answer(tx: &mut Tx, decisions: Vec<Decision>) -> Result<Vec<Result<Appe
         })
         .collect();
     let originals: Vec<MessageId> = originals.into_iter().collect();
-    let originals: HashMap<_, _> = load::find_many(tx, &originals)
+    let originals: HashMap<_, _> = load::find_many(&mut **tx, &originals)
         .await?
         .into_iter()
         .map(|message| (message.id, message))

@@ -39,7 +39,7 @@ impl Target {
     async fn find(storage: &PostgresStorage, id: MessageId, by: UserId) -> Result<Self> {
         let mut tx = storage.write().await?;
         let conversation = lock_conversation_of(&mut tx, id).await?;
-        let message = load::find(&mut tx, id)
+        let message = load::find(&mut *tx, id)
             .await?
             .ok_or(Error::NotFound(Entity::Message))?;
         let access = conversation::access(&mut tx, conversation, by).await?;
@@ -59,7 +59,7 @@ impl Target {
 
     /// Commits, and answers the message as it is then.
     async fn changed(mut self) -> Result<Changed> {
-        let message = load::find(&mut self.tx, self.message.id)
+        let message = load::find(&mut *self.tx, self.message.id)
             .await?
             .ok_or(Error::NotFound(Entity::Message))?;
         self.tx.commit().await.in_domain()?;

@@ -5,7 +5,7 @@ use connexus_domain::{
     Change, ChangePage, Conversation, ConversationId, Limit, Message, MessageId, Result, Rev, Seq,
 };
 
-use sqlx::PgConnection;
+use sqlx::PgExecutor;
 
 use crate::conversation;
 use crate::error::InDomain as _;
@@ -72,11 +72,11 @@ pub(super) async fn history(
     range: HistoryRange,
     limit: Limit,
 ) -> Result<Vec<Message>> {
-    part(&mut **storage.look().await?, id, range, limit).await
+    part(storage.look().await?, id, range, limit).await
 }
 
 async fn part(
-    connection: &mut PgConnection,
+    executor: impl PgExecutor<'_>,
     id: ConversationId,
     range: HistoryRange,
     limit: Limit,
@@ -86,7 +86,7 @@ async fn part(
         HistoryRange::Before(seq) => (HISTORY_BEFORE, seq),
         HistoryRange::After(seq) => (HISTORY_AFTER, seq),
     };
-    messages(connection, sql, id, seq, limit.and_one() - 1).await
+    messages(executor, sql, id, seq, limit.and_one() - 1).await
 }
 
 pub(super) async fn thread(
@@ -99,7 +99,7 @@ pub(super) async fn thread(
         .bind(root.as_uuid())
         .bind(after)
         .bind(limit.and_one() - 1)
-        .fetch_all(&mut **storage.look().await?)
+        .fetch_all(storage.look().await?)
         .await
         .in_domain()?;
     rows::messages(&rows)
@@ -114,7 +114,7 @@ pub(super) async fn snapshot(
     let Some(conversation) = conversation::find(&mut *tx, id).await? else {
         return Ok(None);
     };
-    let mut messages = part(&mut tx, id, HistoryRange::Latest, limit).await?;
+    let mut messages = part(&mut *tx, id, HistoryRange::Latest, limit).await?;
     messages.reverse();
     Ok(Some(Snapshot {
         conversation,
@@ -140,7 +140,7 @@ pub(super) async fn changes_since(
     let enough = limit.and_one() + 1;
     let mut changes = Vec::new();
     for sql in [CHANGED_MESSAGES, SENT_MESSAGES] {
-        let messages = messages(&mut tx, sql, id, rev, enough).await?;
+        let messages = messages(&mut *tx, sql, id, rev, enough).await?;
         changes.extend(messages.into_iter().map(Change::Message));
     }
     changes.extend(members(&mut tx, id, rev, enough).await?);
@@ -173,7 +173,7 @@ async fn members(tx: &mut Tx, id: ConversationId, rev: Rev, limit: i64) -> Resul
 }
 
 async fn messages(
-    connection: &mut PgConnection,
+    executor: impl PgExecutor<'_>,
     sql: &'static str,
     id: ConversationId,
     bound: i64,
@@ -183,7 +183,7 @@ async fn messages(
         .bind(id.as_uuid())
         .bind(bound)
         .bind(limit)
-        .fetch_all(connection)
+        .fetch_all(executor)
         .await
         .in_domain()?;
     rows::messages(&rows)

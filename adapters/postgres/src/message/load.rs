@@ -1,7 +1,7 @@
 //! Single messages, and the newest ones.
 
 use connexus_domain::{Conversation, Message, MessageId, Result};
-use sqlx::PgConnection;
+use sqlx::PgExecutor;
 use sqlx::postgres::PgBindIterExt as _;
 
 use crate::error::InDomain as _;
@@ -27,15 +27,15 @@ pub(crate) const NEWEST: &str = concat!(
 );
 
 pub(super) async fn get(storage: &PostgresStorage, id: MessageId) -> Result<Option<Message>> {
-    find(&mut **storage.look().await?, id).await
+    find(storage.look().await?, id).await
 }
 
-pub(super) async fn find(connection: &mut PgConnection, id: MessageId) -> Result<Option<Message>> {
-    Ok(find_many(connection, &[id]).await?.pop())
+pub(super) async fn find(executor: impl PgExecutor<'_>, id: MessageId) -> Result<Option<Message>> {
+    Ok(find_many(executor, &[id]).await?.pop())
 }
 
 pub(super) async fn find_many(
-    connection: &mut PgConnection,
+    executor: impl PgExecutor<'_>,
     ids: &[MessageId],
 ) -> Result<Vec<Message>> {
     if ids.is_empty() {
@@ -43,7 +43,7 @@ pub(super) async fn find_many(
     }
     let rows = sqlx::query(BY_ID)
         .bind(uuids(ids.iter().copied()))
-        .fetch_all(connection)
+        .fetch_all(executor)
         .await
         .in_domain()?;
     rows::messages(&rows)
@@ -51,7 +51,7 @@ pub(super) async fn find_many(
 
 /// The newest message of each of these conversations that has any.
 pub(crate) async fn newest(
-    connection: &mut PgConnection,
+    executor: impl PgExecutor<'_>,
     conversations: impl Iterator<Item = &Conversation>,
 ) -> Result<Vec<Message>> {
     let any: Vec<&Conversation> = conversations.filter(|found| found.last_seq > 0).collect();
@@ -65,7 +65,7 @@ pub(crate) async fn newest(
                 .map(|conversation| conversation.last_seq)
                 .bind_iter(),
         )
-        .fetch_all(connection)
+        .fetch_all(executor)
         .await
         .in_domain()?;
     rows::messages(&rows)

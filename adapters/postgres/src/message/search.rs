@@ -140,7 +140,7 @@ pub(super) async fn search(
         expression: lexeme::expression(&search.query),
     };
     let ids = search::find(&mut source, &search.query, search.before, search.limit).await?;
-    let mut messages = load::find_many(&mut source.tx, &ids).await?;
+    let mut messages = load::find_many(&mut *source.tx, &ids).await?;
     messages.sort_by_key(|message| Reverse(message.id));
     Ok(Page::cut(messages, search.limit, |last| last.id))
 }

@@ -196,7 +196,7 @@ async fn run(
                 .map(|step| step.at.as_millis())
                 .bind_iter(),
         )
-        .fetch_optional(&mut **storage.look().await?)
+        .fetch_optional(storage.look().await?)
         .await
         .in_domain()?;
     row.map(|row| answers(batch, counted, &row)).transpose()
