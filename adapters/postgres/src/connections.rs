@@ -83,7 +83,10 @@ impl Connections {
     /// Ends all connections, after what is under way with them.
     pub async fn close(&self) {
         self.turns.close();
-        drop(std::mem::take(&mut *self.resting()));
+        let resting = std::mem::take(&mut *self.resting());
+        for mut rested in resting {
+            rested.connection.close_on_drop();
+        }
         self.pool.close().await;
     }
 
@@ -106,6 +109,10 @@ impl Connections {
     async fn wake(&self) -> Option<Resting> {
         loop {
             let mut newest = self.resting().pop()?;
+            if self.losses.is_orphan(newest.drawn.elapsed()) {
+                newest.connection.close_on_drop();
+                continue;
+            }
             let idle = newest.since.elapsed();
             if idle <= FRESH && !self.losses.cast_doubt(idle) {
                 return Some(newest);

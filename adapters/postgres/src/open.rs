@@ -1,14 +1,16 @@
 //! From an address to a pool.
 
+use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::str::FromStr as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use connexus_domain::{Error, Result};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
+use tokio::runtime::{Handle, Id};
 
 use crate::connections::Connections;
 use crate::error::{InDomain as _, OpenError, from_sqlx};
@@ -39,12 +41,17 @@ const OLDEST: i32 = 140_000;
 /// A connection that was used this lately is not asked whether it still lives.
 pub(crate) const FRESH: Duration = Duration::from_secs(1);
 
-/// When a connection was last found dead: those that lie idle since before that may be dead as well.
+/// When connections died.
 #[derive(Debug)]
 pub(crate) struct Losses {
     since: Instant,
-    /// Microseconds after `since`; 0 when there was none.
+    /// When one was last found dead, in microseconds after `since`; 0 when none was. Those that lie idle since before
+    /// that may be dead as well.
     last: AtomicU64,
+    /// When a runtime last ended in which some were opened, likewise. Those are dead, even if one of them still
+    /// answers once more. Which they are is not known, so it is whatever was opened before.
+    orphaning: AtomicU64,
+    homes: Mutex<HashSet<Id>>,
 }
 
 impl Losses {
@@ -52,6 +59,8 @@ impl Losses {
         Self {
             since: Instant::now(),
             last: AtomicU64::new(0),
+            orphaning: AtomicU64::new(0),
+            homes: Mutex::default(),
         }
     }
 
@@ -59,15 +68,55 @@ impl Losses {
         self.last.store(self.micros(), Ordering::Relaxed);
     }
 
+    /// A connection was opened in this runtime.
+    fn watch(self: Arc<Self>) {
+        let home = Handle::current();
+        let mut homes = self.homes.lock().unwrap_or_else(PoisonError::into_inner);
+        if homes.insert(home.id()) {
+            drop(homes);
+            let end = RuntimeEnd {
+                home: home.id(),
+                losses: self,
+            };
+            home.spawn(async move {
+                let _at_the_end = end;
+                std::future::pending::<()>().await;
+            });
+        }
+    }
+
+    /// Whether a connection that is that old has perhaps lost the runtime in which it was opened.
+    pub fn is_orphan(&self, age: Duration) -> bool {
+        self.before(age, &self.orphaning)
+    }
+
     /// Whether to ask a connection that lay idle that long if it still lives.
     pub fn cast_doubt(&self, idle: Duration) -> bool {
-        let idle = u64::try_from(idle.as_micros()).unwrap_or(u64::MAX);
-        let idle_since = self.micros().saturating_sub(idle);
-        idle_since < self.last.load(Ordering::Relaxed)
+        self.before(idle, &self.last)
+    }
+
+    fn before(&self, ago: Duration, event: &AtomicU64) -> bool {
+        let ago = u64::try_from(ago.as_micros()).unwrap_or(u64::MAX);
+        self.micros().saturating_sub(ago) < event.load(Ordering::Relaxed)
     }
 
     fn micros(&self) -> u64 {
         u64::try_from(self.since.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Held by a task of the runtime, which drops it when it ends, before its connections are dead.
+struct RuntimeEnd {
+    home: Id,
+    losses: Arc<Losses>,
+}
+
+impl Drop for RuntimeEnd {
+    fn drop(&mut self) {
+        let losses = &self.losses;
+        losses.orphaning.store(losses.micros(), Ordering::Relaxed);
+        let mut homes = losses.homes.lock().unwrap_or_else(PoisonError::into_inner);
+        homes.remove(&self.home);
     }
 }
 
@@ -84,19 +133,24 @@ pub(crate) async fn open(url: &str, options: &PostgresOptions) -> Result<Opened>
         .await
         .map_err(Error::unavailable)??;
     let losses = Arc::new(Losses::new());
-    let doubts = losses.clone();
+    let (homes, doubts) = (losses.clone(), losses.clone());
     let pool = PgPoolOptions::new()
         .max_connections(options.max_connections.max(1))
         .acquire_timeout(options.acquire_timeout)
         // a ping before each use would double the round trips of a single query
         .test_before_acquire(false)
+        .after_connect(move |_, _| {
+            homes.clone().watch();
+            Box::pin(std::future::ready(Ok(())))
+        })
         .before_acquire(move |connection, used| {
+            let orphan = doubts.is_orphan(used.age);
             let ask = used.idle_for > FRESH || doubts.cast_doubt(used.idle_for);
             Box::pin(async move {
-                if ask {
+                if ask && !orphan {
                     connection.ping().await?;
                 }
-                Ok(true)
+                Ok(!orphan)
             })
         })
         .connect_lazy_with(address);

@@ -286,6 +286,28 @@ async fn a_dead_connection_costs_a_read_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_thread_that_ends_leaves_no_dead_connection() {
+    let group = Group::new().await;
+    for n in 0..10 {
+        // as a worker thread of the server's, before the last is written
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let reads = std::iter::repeat_with(|| group.history()).take(20);
+                tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .unwrap()
+                    .block_on(futures_util::future::try_join_all(reads))
+                    .unwrap();
+            });
+        });
+        let batch = [group.new_message(&format!("k{n}"))];
+        let stored = group.storage.messages().append(&batch).await.unwrap();
+        stored.into_iter().next().unwrap().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_batch_whose_connection_dies_is_not_half_stored() {
     let group = Group::new().await;
     let before = group.world.conversation(group.id).await;

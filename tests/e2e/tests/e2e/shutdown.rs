@@ -1,9 +1,11 @@
 //! The start and the end of a server.
 
 use connexus_e2e::{SECRET, TestApp, run_to_exit};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+
+use crate::common::items;
 
 #[tokio::test]
 async fn a_server_that_is_asked_to_end_says_goodbye() {
@@ -84,6 +86,36 @@ async fn what_was_begun_before_the_end_is_finished() {
         last, said_yes,
         "all that is stored was acknowledged, and the other way round"
     );
+}
+
+#[tokio::test]
+async fn what_was_delivered_last_is_known_after_the_end() {
+    // nothing is written before the end
+    let minute = ("CONNEXUS__DELIVERY__RECEIPT_FLUSH_MS", "60000");
+    let app = TestApp::with(&[minute]).await;
+    let [ann, bob] = app.users(["ann", "bob"]).await;
+    let direct = ann.direct(&bob).await;
+    let mut socket = bob.ws().await;
+    for n in 0..5 {
+        ann.say(&direct, &format!("{n}")).await;
+        ann.history(&direct).await;
+    }
+    let of_last = |event: &Value| event["data"]["seq"] == 5;
+    socket.expect_event_where("message.created", of_last).await;
+    app.terminate();
+    assert_eq!(socket.closed_with().await, 1012);
+    drop(socket);
+    assert_eq!(app.ended().await.code(), Some(0), "{}", app.log());
+    app.restart().await;
+    let receipts = ann
+        .get(&format!("/v1/conversations/{direct}/receipts"))
+        .await
+        .expect(200);
+    let receipts = items(&receipts);
+    let of_bob = receipts
+        .iter()
+        .find(|receipt| receipt["user_id"] == bob.id.as_str());
+    assert_eq!(of_bob.unwrap()["delivered_seq"], 5, "{}", app.log());
 }
 
 #[tokio::test]
