@@ -75,11 +75,30 @@ impl Messages {
     ) -> Result<Ticket> {
         let context = &self.context;
         let new = self.checked(actor, id, input)?;
-        let roster = context.rosters.of_member(id, actor.user_id).await?;
-        if let Some(peer) = roster.peer_of(actor.user_id) {
-            context.check_not_blocked(actor.user_id, peer).await?;
-        }
+        self.check_may_write(id, actor.user_id).await?;
         context.lanes.send(new, actor.origin())
+    }
+
+    /// Refuses who is no member, and either of a direct conversation when one blocks the other.
+    async fn check_may_write(&self, id: ConversationId, user: UserId) -> Result<()> {
+        let roster = self.context.rosters.of_member(id, user).await?;
+        match roster.peer_of(user) {
+            Some(peer) => self.context.check_not_blocked(user, peer).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Where a message is to which the asker may add something.
+    async fn written_in(&self, id: MessageId, user: UserId) -> Result<ConversationId> {
+        let within = self.seen_in(id, user).await?;
+        self.check_may_write(within, user).await?;
+        Ok(within)
+    }
+
+    /// Where a message is that the asker may see.
+    async fn seen_in(&self, id: MessageId, user: UserId) -> Result<ConversationId> {
+        let message = self.context.visible_message(id, user).await?;
+        Ok(message.conversation_id)
     }
 
     fn checked(&self, actor: &Actor, id: ConversationId, input: SendMessage) -> Result<NewMessage> {
@@ -123,9 +142,10 @@ impl Messages {
     /// Changes a message's words.
     pub async fn edit(&self, actor: &Actor, id: MessageId, body: &str) -> Result<Message> {
         let body = MessageBody::parse(body)?;
+        let within = self.written_in(id, actor.user_id).await?;
         self.change(
             actor,
-            id,
+            within,
             async move |context, by| {
                 context
                     .storage
@@ -140,9 +160,10 @@ impl Messages {
 
     /// Makes a message a tombstone.
     pub async fn delete(&self, actor: &Actor, id: MessageId) -> Result<Message> {
+        let within = self.seen_in(id, actor.user_id).await?;
         self.change(
             actor,
-            id,
+            within,
             async move |context, by| {
                 context
                     .storage
@@ -158,9 +179,10 @@ impl Messages {
     /// Reacts to a message.
     pub async fn react(&self, actor: &Actor, id: MessageId, emoji: &str) -> Result<Message> {
         let (emoji, by) = (Emoji::parse(emoji)?, actor.user_id);
+        let within = self.written_in(id, by).await?;
         self.change(
             actor,
-            id,
+            within,
             async move |context, by| {
                 context
                     .storage
@@ -176,9 +198,10 @@ impl Messages {
     /// Takes a reaction back.
     pub async fn unreact(&self, actor: &Actor, id: MessageId, emoji: &str) -> Result<Message> {
         let (emoji, by) = (Emoji::parse(emoji)?, actor.user_id);
+        let within = self.seen_in(id, by).await?;
         self.change(
             actor,
-            id,
+            within,
             async move |context, by| {
                 context
                     .storage
@@ -191,11 +214,11 @@ impl Messages {
         .await
     }
 
-    /// Changes a visible message in its conversation's lane, and tells the members if it is another now.
+    /// Changes a message in its conversation's lane, and tells the members if it is another now.
     async fn change<W, F>(
         &self,
         actor: &Actor,
-        id: MessageId,
+        within: ConversationId,
         work: W,
         event: impl FnOnce(Message) -> Event + Send + 'static,
     ) -> Result<Message>
@@ -203,11 +226,10 @@ impl Messages {
         W: FnOnce(Arc<Context>, UserId) -> F + Send + 'static,
         F: Future<Output = Result<Changed>> + Send + 'static,
     {
-        let visible = self.context.visible_message(id, actor.user_id).await?;
         let (context, actor) = (Arc::clone(&self.context), actor.clone());
         self.context
             .lanes
-            .in_order(visible.conversation_id, async move {
+            .in_order(within, async move {
                 let Changed { message, changed } =
                     work(Arc::clone(&context), actor.user_id).await?;
                 if changed {

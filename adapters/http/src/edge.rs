@@ -4,7 +4,6 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use actix_cors::Cors;
-use actix_web::Error;
 use actix_web::HttpMessage as _;
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ResponseHead, ServiceRequest, ServiceResponse};
@@ -12,11 +11,12 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
+use actix_web::{Error, HttpRequest};
 use connexus_domain::ports::Subject;
 use connexus_wire::{ErrorCode, Problem};
 use tracing::Instrument as _;
 
-use crate::failure::PROBLEM;
+use crate::failure::{Failure, PROBLEM};
 use crate::gateway::Gateway;
 use crate::limits::{self, RouteClass};
 use crate::routes;
@@ -44,7 +44,8 @@ pub async fn observe(
     let id = request_id(&request, gateway.as_ref());
     let method = known_method(request.method());
     let route: Rc<str> = request
-        .match_pattern()
+        .resource_map()
+        .match_pattern(routed(request.request()))
         .as_deref()
         .unwrap_or(UNMATCHED)
         .into();
@@ -68,7 +69,7 @@ pub async fn observe(
         }
     });
     let mut answer = answer?;
-    let path = Path::of(answer.request().path());
+    let path = Path::of(routed(answer.request()));
     let hsts = gateway.is_some_and(|gateway| gateway.settings.hsts);
     let headers = answer.headers_mut();
     secure(headers, path, hsts);
@@ -142,6 +143,12 @@ impl Path {
     }
 }
 
+/// The path as it is routed: what is percent-encoded in it without need is decoded. All that depends on the path goes
+/// by this one, or another spelling of a route would be another thing to the limits than to the router.
+fn routed(request: &HttpRequest) -> &str {
+    request.match_info().as_str()
+}
+
 fn is_api(path: &str) -> bool {
     path == "/v1" || path.starts_with("/v1/")
 }
@@ -178,13 +185,33 @@ fn secure(headers: &mut HeaderMap, path: Path, hsts: bool) {
     }
 }
 
+/// Refuses bodies that are compressed: a few bytes of one may be gigabytes, all of them unpacked before anybody could
+/// compare them with a limit.
+pub async fn plain_bodies(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let codings = request.headers().get_all(header::CONTENT_ENCODING);
+    let plain = codings
+        .map(HeaderValue::as_bytes)
+        .all(|coding| coding.eq_ignore_ascii_case(b"identity"));
+    if plain {
+        return Ok(next.call(request).await?.map_into_left_body());
+    }
+    let refused = Failure::Request(
+        ErrorCode::UnsupportedMediaType,
+        "the body must not be compressed: no Content-Encoding".to_owned(),
+    );
+    Ok(request.error_response(refused).map_into_right_body())
+}
+
 /// Counts requests of the API by address, before anything else is done for them.
 pub async fn limit(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let gateway = request.app_data::<Data<Gateway>>().cloned();
-    let Some(gateway) = gateway.filter(|_| is_api(request.path())) else {
+    let Some(gateway) = gateway.filter(|_| is_api(routed(request.request()))) else {
         return Ok(next.call(request).await?.map_into_left_body());
     };
     let class = routes::class(&pattern(&request), request.method());

@@ -3,7 +3,7 @@
 use connexus_e2e::{TestApp, User, nobody};
 use serde_json::{Value, json};
 
-use crate::common::{items, texts};
+use crate::common::{id, items, texts};
 
 async fn block(by: &User, whom: &User) {
     by.put(&format!("/v1/users/me/blocks/{}", whom.id), Value::Null)
@@ -59,7 +59,10 @@ async fn neither_of_a_blocked_pair_writes_to_the_other() {
     let [ann, bob, cleo] = app.users(["ann", "bob", "cleo"]).await;
     let direct = ann.direct(&bob).await;
     let messages = format!("/v1/conversations/{direct}/messages");
-    ann.say(&direct, "before").await;
+    let said = id(&ann.say(&direct, "before").await);
+    let told = id(&bob.say(&direct, "before, too").await);
+    let sign = format!("/v1/messages/{said}/reactions/%F0%9F%91%8D");
+    bob.put(&sign, Value::Null).await.expect(200);
     let mut sockets = [ann.ws().await, bob.ws().await];
     block(&ann, &bob).await;
 
@@ -76,6 +79,14 @@ async fn neither_of_a_blocked_pair_writes_to_the_other() {
             .await;
         assert_eq!(error["code"], problem["code"]);
     }
+    // nor by other words for what was said, nor by a sign on it; what is there may be taken back
+    bob.patch(&format!("/v1/messages/{told}"), json!({"body": "no"}))
+        .await
+        .problem_code(403, "blocked");
+    bob.delete(&sign).await.expect(200);
+    bob.put(&sign, Value::Null)
+        .await
+        .problem_code(403, "blocked");
     // nor by a new conversation, nor by being put into a group
     bob.post(
         "/v1/conversations",
@@ -91,7 +102,7 @@ async fn neither_of_a_blocked_pair_writes_to_the_other() {
     .problem_code(403, "blocked");
     assert_eq!(
         texts(&bob.history(&direct).await, "body"),
-        ["before"],
+        ["before, too", "before"],
         "what was said stays"
     );
 

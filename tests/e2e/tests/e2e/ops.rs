@@ -212,6 +212,16 @@ async fn passwords_cannot_be_guessed_one_after_the_other() {
         .header("x-forwarded-for", "203.0.113.7")
         .json(&right);
     told_to_wait(client.send(request).await);
+    // nor another spelling of the route
+    for path in [
+        "/%761/auth/login",
+        "/v1/auth/%6cogin",
+        "/%76%31/%61uth/login",
+    ] {
+        let again = client.post(path, guess.clone()).await;
+        assert_eq!(again.header("cache-control"), "no-store", "{path}");
+        told_to_wait(again);
+    }
     ann.get("/v1/users/me").await.expect(200);
     // whoever watches over the server is not counted
     for _ in 0..150 {
