@@ -200,10 +200,10 @@ async fn sync(
     };
     socket.outbox.push(frame::text(&step));
     match result {
-        // the client asks again before it can go live
-        Ok(told) if !told.complete => {}
-        Ok(told) => socket.caught_up(told.conversations),
-        Err(_) => socket.caught_up(HashMap::new()),
+        Ok(told) if told.complete => socket.caught_up(told.conversations),
+        Err(Error::Invalid(_)) => socket.caught_up(HashMap::new()),
+        // the client asks again before it can go live, or what it has missed by then is never told
+        Ok(_) | Err(_) => {}
     }
     Ok(Step::Done)
 }

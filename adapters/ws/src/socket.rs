@@ -45,6 +45,8 @@ pub struct Socket {
     opened_at: Instant,
     /// Until when events are kept back.
     held_until: Option<Instant>,
+    /// A sync has begun and not all is told: what comes must not be told before that is.
+    behind: bool,
     told_until: Option<Instant>,
     pinged: bool,
 }
@@ -71,6 +73,7 @@ impl Socket {
             heard_at: now,
             opened_at: now,
             held_until: None,
+            behind: false,
             told_until: None,
             pinged: false,
         }
@@ -261,8 +264,9 @@ impl Socket {
         self.held_until = Some(Instant::now() + time);
     }
 
-    /// Keeps events back while a sync is under way.
+    /// Keeps events back while a sync is under way, and until one has told all.
     pub fn catch_up(&mut self) {
+        self.behind = true;
         self.hold(CATCHING_UP);
     }
 
@@ -272,13 +276,14 @@ impl Socket {
         told: std::collections::HashMap<connexus_domain::ConversationId, connexus_domain::Rev>,
     ) {
         self.held_until = None;
+        self.behind = false;
         self.told_until = (!told.is_empty()).then(|| Instant::now() + TOLD_FOR);
         self.outbox.release(told);
     }
 
-    /// The client does not want to catch up first.
+    /// The client does not want to catch up first. One that has begun to is not let go in the middle.
     fn go_live(&mut self) {
-        if self.held_until.is_some() && self.outbox.is_holding() {
+        if self.held_until.is_some() && !self.behind && self.outbox.is_holding() {
             self.caught_up(std::collections::HashMap::new());
         }
     }
@@ -321,6 +326,10 @@ impl Socket {
             self.outbox.push(frame::ping());
         }
         if self.held_until.is_some_and(|until| now >= until) {
+            if self.behind {
+                self.outbox.close(Close::Resume);
+                return;
+            }
             self.go_live();
             self.held_until = None;
         }
