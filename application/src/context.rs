@@ -22,6 +22,11 @@ use crate::scene::Scenes;
 use crate::typing::Typists;
 use crate::{Ports, Settings};
 
+/// How often the last of what has gathered is tried to be written when the server ends: a connection may have ended
+/// with the thread that opened it.
+pub(crate) const LAST_ATTEMPTS: usize = 3;
+pub(crate) const LAST_PAUSE: Duration = Duration::from_millis(100);
+
 pub(crate) struct Context {
     pub storage: Arc<dyn Storage>,
     pub clock: Arc<dyn Clock>,

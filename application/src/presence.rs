@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 use tokio_util::sync::CancellationToken;
 
 use crate::Actor;
-use crate::context::Context;
+use crate::context::{Context, LAST_ATTEMPTS, LAST_PAUSE};
 use crate::hub::{Audience, Delivery};
 use crate::users::Profile;
 
@@ -154,6 +154,13 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
                 context.presence.note(user, told);
             }
         }
+    }
+    for _ in 1..LAST_ATTEMPTS {
+        if unwritten.is_empty() {
+            break;
+        }
+        tokio::time::sleep(LAST_PAUSE).await;
+        write_last_seen(&context, &mut unwritten).await;
     }
 }
 

@@ -17,7 +17,7 @@ use pending::Mark;
 pub(crate) use pending::Pending;
 
 use crate::Actor;
-use crate::context::Context;
+use crate::context::{Context, LAST_ATTEMPTS, LAST_PAUSE};
 use crate::hub::{Audience, Delivery};
 
 /// The least time from one write to the next: who reads a busy conversation moves its watermark many times in it.
@@ -68,7 +68,12 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
         next_at = Instant::now() + BREATH;
     }
     pending.fall_due();
-    flush(&context, usize::MAX).await;
+    for _ in 0..LAST_ATTEMPTS {
+        if flush(&context, usize::MAX).await {
+            break;
+        }
+        tokio::time::sleep(LAST_PAUSE).await;
+    }
 }
 
 /// Writes what somebody waits for, and `step` of those that are due; whether the database took it.

@@ -14,6 +14,7 @@ use secrecy::ExposeSecret as _;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Environment, bind_address, proxies};
@@ -24,6 +25,8 @@ use crate::wiring;
 const PEER_PATIENCE: Duration = Duration::from_secs(10);
 /// What the kernel may hold for a peer that does not read, in bytes.
 const SEND_BUFFER: usize = 256 * 1024;
+/// How long the end waits for what has gathered to be written, after all connections have ended or had their time.
+const LAST_WRITES: Duration = Duration::from_secs(2);
 /// Connections that the kernel may hold back before they are accepted.
 const BACKLOG: u32 = 4_096;
 
@@ -78,7 +81,9 @@ pub async fn serve(config: &Config) -> anyhow::Result<()> {
     let upkeep = tokio::spawn(run_upkeep(metrics));
     signals.wait().await;
     tracing::info!("stopping: telling sockets, finishing what was begun");
+    let grace = Duration::from_millis(config.server.shutdown_timeout_ms);
     let finish = async {
+        let by = Instant::now() + grace;
         app.hub().restart_all();
         let close_polls = || {
             if let Some(server) = &socketio {
@@ -90,29 +95,25 @@ pub async fn serve(config: &Config) -> anyhow::Result<()> {
             handle.pause().await;
             upgraded.close();
             // sockets that do not go are ended with the server's threads
-            let grace = Duration::from_millis(config.server.shutdown_timeout_ms);
-            drop(tokio::time::timeout(grace, upgraded.wait()).await);
-            handle.stop(true).await;
+            drop(timeout_at(by, upgraded.wait()).await);
+            drop(timeout_at(by, handle.stop(true)).await);
         };
         let again = async {
             tokio::time::sleep(Duration::from_millis(200)).await;
             app.hub().restart_all();
             close_polls();
             if let Some(server) = &socketio {
-                server.drained().await;
+                drop(timeout_at(by, server.drained()).await);
             }
         };
         tokio::join!(stop, again);
-        app.shutdown().await;
-    };
-    let patience =
-        Duration::from_millis(config.server.shutdown_timeout_ms) + Duration::from_secs(2);
-    tokio::select! {
-        done = tokio::time::timeout(patience, finish) => {
-            if done.is_err() {
-                tracing::warn!("not everything could be finished in time");
-            }
+        // whoever still holds a connection open: what has gathered is written
+        if timeout(LAST_WRITES, app.shutdown()).await.is_err() {
+            tracing::warn!("not everything could be written in time");
         }
+    };
+    tokio::select! {
+        () = finish => {}
         () = signals.wait() => tracing::warn!("a second signal: ending at once"),
     }
     upkeep.abort();

@@ -1,6 +1,6 @@
 //! The start and the end of a server.
 
-use connexus_e2e::{SECRET, TestApp, run_to_exit};
+use connexus_e2e::{SECRET, Socket, TestApp, User, run_to_exit};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -88,34 +88,62 @@ async fn what_was_begun_before_the_end_is_finished() {
     );
 }
 
+/// Nothing is written before the end.
+const MINUTE: (&str, &str) = ("CONNEXUS__DELIVERY__RECEIPT_FLUSH_MS", "60000");
+
 #[tokio::test]
 async fn what_was_delivered_last_is_known_after_the_end() {
-    // nothing is written before the end
-    let minute = ("CONNEXUS__DELIVERY__RECEIPT_FLUSH_MS", "60000");
-    let app = TestApp::with(&[minute]).await;
+    let app = TestApp::with(&[MINUTE]).await;
     let [ann, bob] = app.users(["ann", "bob"]).await;
     let direct = ann.direct(&bob).await;
-    let mut socket = bob.ws().await;
-    for n in 0..5 {
-        ann.say(&direct, &format!("{n}")).await;
-        ann.history(&direct).await;
-    }
-    let of_last = |event: &Value| event["data"]["seq"] == 5;
-    socket.expect_event_where("message.created", of_last).await;
+    let mut socket = five_delivered(&ann, &bob, &direct).await;
     app.terminate();
     assert_eq!(socket.closed_with().await, 1012);
     drop(socket);
     assert_eq!(app.ended().await.code(), Some(0), "{}", app.log());
     app.restart().await;
-    let receipts = ann
-        .get(&format!("/v1/conversations/{direct}/receipts"))
-        .await
-        .expect(200);
-    let receipts = items(&receipts);
-    let of_bob = receipts
+    assert_eq!(delivered(&ann, &bob, &direct).await, 5, "{}", app.log());
+}
+
+#[tokio::test]
+async fn who_holds_on_to_a_connection_is_in_nobodys_way() {
+    let grace = ("CONNEXUS__SERVER__SHUTDOWN_TIMEOUT_MS", "3000");
+    let app = TestApp::with(&[MINUTE, grace]).await;
+    let [ann, bob] = app.users(["ann", "bob"]).await;
+    let direct = ann.direct(&bob).await;
+    let silent = five_delivered(&ann, &bob, &direct).await;
+    let mut slow = TcpStream::connect(app.address()).await.unwrap();
+    let begun = "POST /v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+                 content-length: 100\r\n\r\n{";
+    slow.write_all(begun.as_bytes()).await.unwrap();
+    app.anonymous().get("/health").await.expect(200);
+    app.terminate();
+    assert_eq!(app.ended().await.code(), Some(0), "{}", app.log());
+    drop((silent, slow));
+    app.restart().await;
+    assert_eq!(delivered(&ann, &bob, &direct).await, 5, "{}", app.log());
+}
+
+/// A socket of `to`'s that has got five messages.
+async fn five_delivered(from: &User, to: &User, direct: &str) -> Socket {
+    let mut socket = to.ws().await;
+    for n in 0..5 {
+        from.say(direct, &format!("{n}")).await;
+        from.history(direct).await;
+    }
+    let is_last = |event: &Value| event["data"]["seq"] == 5;
+    socket.expect_event_where("message.created", is_last).await;
+    socket
+}
+
+/// How far `of` has got, as `asker` sees it.
+async fn delivered(asker: &User, of: &User, direct: &str) -> Value {
+    let path = format!("/v1/conversations/{direct}/receipts");
+    let receipts = items(&asker.get(&path).await.expect(200));
+    let receipt = receipts
         .iter()
-        .find(|receipt| receipt["user_id"] == bob.id.as_str());
-    assert_eq!(of_bob.unwrap()["delivered_seq"], 5, "{}", app.log());
+        .find(|receipt| receipt["user_id"] == of.id.as_str());
+    receipt.unwrap()["delivered_seq"].clone()
 }
 
 #[tokio::test]
