@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use connexus_domain::ports::{AccessClaims, NewUser};
+use connexus_domain::ports::{AccessClaims, NewUser, PasswordHash};
 use connexus_domain::session::{DEVICE_MAX, NewSession, Rotation};
 use connexus_domain::user::{DISPLAY_NAME_MAX, check_new_password};
 use connexus_domain::{
@@ -11,7 +11,7 @@ use connexus_domain::{
 };
 
 use crate::Actor;
-use crate::context::Context;
+use crate::context::{Context, to_its_end};
 
 /// An account to make.
 #[derive(Debug, Clone)]
@@ -147,11 +147,31 @@ impl Auth {
         let matches = self.context.passwords.verify(password, hash).await?;
         match found {
             Some(credentials) if matches => {
-                self.open_session(credentials.user, device, input.dialect)
-                    .await
+                let (user, hash) = (credentials.user.id, credentials.password_hash);
+                let tokens = self
+                    .open_session(credentials.user, device, input.dialect)
+                    .await?;
+                self.check_unchanged(user, &hash, tokens.session_id).await?;
+                Ok(tokens)
             }
             _ => Err(Error::Unauthenticated(AuthFailure::Credentials)),
         }
+    }
+
+    /// Ends a session that was opened with a password which was changed meanwhile: the change has ended only those that
+    /// there were.
+    async fn check_unchanged(
+        &self,
+        user: UserId,
+        hash: &PasswordHash,
+        session: SessionId,
+    ) -> Result<()> {
+        let now = self.context.storage.users().credentials(user).await?;
+        if now.is_some_and(|now| now.password_hash == *hash) {
+            return Ok(());
+        }
+        self.revoke(&Actor::new(user, session), session).await?;
+        Err(Error::Unauthenticated(AuthFailure::Credentials))
     }
 
     /// Exchanges a refresh token for new tokens. Each works once; a second use ends the session.
@@ -165,16 +185,22 @@ impl Auth {
         let presented = context.tokens.hash_refresh(refresh_token);
         let next = context.tokens.issue_refresh()?;
         let expires_at = now.plus(context.settings.auth.refresh_ttl);
-        let session = match context
-            .storage
-            .sessions()
-            .rotate(presented, next.hash, expires_at, now)
-            .await?
-        {
+        let rotating = {
+            let context = Arc::clone(context);
+            async move {
+                let sessions = context.storage.sessions();
+                let rotation = sessions.rotate(presented, next.hash, expires_at, now);
+                let rotation = rotation.await?;
+                if let Rotation::Reused(session) = &rotation {
+                    tracing::warn!(user_id = %session.user_id, session_id = %session.id, "a refresh token was used twice");
+                    end(&context, session.user_id, &[session.id]).await;
+                }
+                Ok(rotation)
+            }
+        };
+        let session = match to_its_end(rotating).await? {
             Rotation::Rotated(session) => session,
-            Rotation::Reused(session) => {
-                tracing::warn!(user_id = %session.user_id, session_id = %session.id, "a refresh token was used twice");
-                self.ended(session.user_id, &[session.id]).await;
+            Rotation::Reused(_) => {
                 return Err(Error::Unauthenticated(AuthFailure::ReusedRefreshToken));
             }
             Rotation::Ended => return Err(Error::Unauthenticated(AuthFailure::RevokedSession)),
@@ -246,13 +272,17 @@ impl Auth {
             return Err(Error::Unauthenticated(AuthFailure::Credentials));
         }
         let hash = context.passwords.hash(new).await?;
-        let users = context.storage.users();
-        let ended = users
-            .change_password(actor.user_id, &hash, Some(actor.session_id), context.now())
-            .await?;
-        tracing::info!(user_id = %actor.user_id, sessions_ended = ended.len(), "password changed");
-        self.ended(actor.user_id, &ended).await;
-        Ok(())
+        let (context, user, kept) = (Arc::clone(context), actor.user_id, actor.session_id);
+        to_its_end(async move {
+            let users = context.storage.users();
+            let ended = users
+                .change_password(user, &hash, Some(kept), context.now())
+                .await?;
+            tracing::info!(user_id = %user, sessions_ended = ended.len(), "password changed");
+            end(&context, user, &ended).await;
+            Ok(())
+        })
+        .await
     }
 
     /// The asker's live sessions, the latest used first.
@@ -266,27 +296,23 @@ impl Auth {
 
     /// Ends one of the asker's sessions.
     pub async fn revoke(&self, actor: &Actor, id: SessionId) -> Result<()> {
-        let now = self.context.now();
-        if !self
-            .context
-            .storage
-            .sessions()
-            .revoke(actor.user_id, id, now)
-            .await?
-        {
-            return Err(Error::NotFound(Entity::Session));
-        }
-        self.ended(actor.user_id, &[id]).await;
-        Ok(())
-    }
-
-    /// Forgets that these sessions lived, and closes their sockets.
-    async fn ended(&self, user: UserId, sessions: &[SessionId]) {
-        for id in sessions {
-            self.context.ended_sessions.insert(*id, ()).await;
-            self.context.sessions.invalidate(id).await;
-        }
-        self.context.hub.close_sessions(user, sessions);
+        let (context, user) = (Arc::clone(&self.context), actor.user_id);
+        to_its_end(async move {
+            let sessions = context.storage.sessions();
+            match sessions.revoke(user, id, context.now()).await {
+                Ok(true) => {
+                    end(&context, user, &[id]).await;
+                    Ok(())
+                }
+                // it may have ended before whoever asked first could be told
+                other => {
+                    context.sessions.invalidate(&id).await;
+                    context.hub.close_sessions(user, &[id]);
+                    other.and(Err(Error::NotFound(Entity::Session)))
+                }
+            }
+        })
+        .await
     }
 
     async fn open_session(
@@ -380,4 +406,13 @@ pub(crate) fn collect<T>(wrong: &mut Vec<FieldError>, result: Result<T>) -> Resu
         }
         Err(other) => Err(other),
     }
+}
+
+/// Forgets that these sessions lived, and closes their sockets.
+async fn end(context: &Context, user: UserId, sessions: &[SessionId]) {
+    for id in sessions {
+        context.ended_sessions.insert(*id, ()).await;
+        context.sessions.invalidate(id).await;
+    }
+    context.hub.close_sessions(user, sessions);
 }

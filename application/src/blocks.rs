@@ -5,7 +5,7 @@ use std::sync::Arc;
 use connexus_domain::{Error, Limit, Page, Result, UserId};
 
 use crate::Actor;
-use crate::context::Context;
+use crate::context::{Context, to_its_end};
 use crate::users::Profile;
 
 /// Blocks.
@@ -23,24 +23,26 @@ impl Blocks {
         if whom == actor.user_id {
             return Err(Error::invalid("user_id", "must not be yourself"));
         }
-        self.context
-            .storage
-            .blocks()
-            .block(actor.user_id, whom, self.context.now())
-            .await?;
-        self.context.forget_block(actor.user_id, whom).await;
-        Ok(())
+        let (context, by) = (Arc::clone(&self.context), actor.user_id);
+        to_its_end(async move {
+            let blocks = context.storage.blocks();
+            let blocked = blocks.block(by, whom, context.now()).await;
+            // whether it is known to be stored or not
+            context.forget_block(by, whom).await;
+            blocked
+        })
+        .await
     }
 
     /// The asker blocks somebody no longer.
     pub async fn unblock(&self, actor: &Actor, whom: UserId) -> Result<()> {
-        self.context
-            .storage
-            .blocks()
-            .unblock(actor.user_id, whom)
-            .await?;
-        self.context.forget_block(actor.user_id, whom).await;
-        Ok(())
+        let (context, by) = (Arc::clone(&self.context), actor.user_id);
+        to_its_end(async move {
+            let unblocked = context.storage.blocks().unblock(by, whom).await;
+            context.forget_block(by, whom).await;
+            unblocked
+        })
+        .await
     }
 
     /// Whom the asker blocks.

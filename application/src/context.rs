@@ -7,9 +7,10 @@ use std::time::Duration;
 use connexus_domain::ports::{
     BlobStore, Clock, IdSource, MediaIntake, PasswordHasher, Storage, TokenIssuer,
 };
-use connexus_domain::{ConversationId, Session, SessionId, Timestamp, UserId};
+use connexus_domain::{ConversationId, Error, Result, Session, SessionId, Timestamp, UserId};
 use moka::future::Cache;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use crate::gather::Gather;
 use crate::hub::Hub;
@@ -175,4 +176,13 @@ fn acquaintances(storage: &Arc<dyn Storage>, max_members: u32) -> Gather<UserId,
             Ok(peers)
         }
     })
+}
+
+/// Does what must not be left half done: to its end, even if whoever waits for it goes away. A request that is given up
+/// is dropped wherever it stands, and that may be between what was stored and what follows from it.
+pub(crate) async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    let work = tokio::spawn(work.in_current_span());
+    work.await.map_err(Error::internal).flatten()
 }

@@ -12,7 +12,7 @@ use connexus_domain::{
 
 use crate::Actor;
 use crate::auth::collect;
-use crate::context::Context;
+use crate::context::{Context, to_its_end};
 
 /// A change of the asker's own account, as it came in; `Some(None)` or an empty text empties a field.
 #[derive(Debug, Clone, Default)]
@@ -97,16 +97,20 @@ impl Users {
             return Ok(self.context.own_profile(before));
         }
         let told = patch.status.is_some() || patch.status_text.is_some() || patch.privacy.is_some();
-        let user = users
-            .update(actor.user_id, &patch, self.context.now())
-            .await?;
-        let user = user.ok_or(Error::NotFound(Entity::User))?;
-        self.context.silent.invalidate(&user.id).await;
-        self.context.scenes.forget_user(user.id).await;
-        if told {
-            self.context.presence.changed(user.id);
-        }
-        Ok(self.context.own_profile(user))
+        let (context, id) = (Arc::clone(&self.context), actor.user_id);
+        to_its_end(async move {
+            let users = context.storage.users();
+            let user = users.update(id, &patch, context.now()).await;
+            // whether it is known to be stored or not
+            context.silent.invalidate(&id).await;
+            context.scenes.forget_user(id).await;
+            if told {
+                context.presence.changed(id);
+            }
+            let user = user?.ok_or(Error::NotFound(Entity::User))?;
+            Ok(context.own_profile(user))
+        })
+        .await
     }
 
     /// With how many users the asker shares a conversation.

@@ -119,6 +119,7 @@ pub(crate) fn from_sqlx(error: sqlx::Error) -> Error {
 
 // https://www.postgresql.org/docs/current/errcodes-appendix.html
 const SERIALIZATION_FAILURE: &str = "40001";
+const READ_ONLY: &str = "25006";
 const DEADLOCK_DETECTED: &str = "40P01";
 
 /// Whether it will be over some time, without anybody changing anything here.
@@ -132,7 +133,7 @@ fn is_passing(code: &str) -> bool {
         SERIALIZATION_FAILURE,
         DEADLOCK_DETECTED,
         "55P03",
-        "25006",
+        READ_ONLY,
         "25P03",
     ];
     CODES.contains(&code) || CLASSES.iter().any(|class| code.starts_with(class))
@@ -162,6 +163,12 @@ pub(crate) fn has_lost_its_connection(error: &Error) -> bool {
         // terminated by an administrator, by a crash of another one, or by a shutdown
         _ => code(error).is_some_and(|code| ["57P01", "57P02"].contains(&code.as_str())),
     })
+}
+
+/// Whether the server, or the database, is one for reading only.
+pub(crate) fn takes_no_writes(error: &Error) -> bool {
+    let code = driver(error).and_then(code);
+    code.is_some_and(|code| code == READ_ONLY)
 }
 
 fn driver(error: &Error) -> Option<&sqlx::Error> {

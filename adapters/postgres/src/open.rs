@@ -49,7 +49,8 @@ pub(crate) struct Losses {
     /// that may be dead as well.
     last: AtomicU64,
     /// When a runtime last ended in which some were opened, likewise. Those are dead, even if one of them still
-    /// answers once more. Which they are is not known, so it is whatever was opened before.
+    /// answers once more. Which they are is not known, so it is whatever was opened before. Or when a server was found
+    /// that takes no writes: others may have been opened to it.
     orphaning: AtomicU64,
     homes: Mutex<HashSet<Id>>,
 }
@@ -85,6 +86,11 @@ impl Losses {
         }
     }
 
+    /// What has been opened until now is not to be used any more.
+    pub fn orphan_all(&self) {
+        self.orphaning.store(self.micros(), Ordering::Relaxed);
+    }
+
     /// Whether a connection that is that old has perhaps lost the runtime in which it was opened.
     pub fn is_orphan(&self, age: Duration) -> bool {
         self.before(age, &self.orphaning)
@@ -114,7 +120,7 @@ struct RuntimeEnd {
 impl Drop for RuntimeEnd {
     fn drop(&mut self) {
         let losses = &self.losses;
-        losses.orphaning.store(losses.micros(), Ordering::Relaxed);
+        losses.orphan_all();
         let mut homes = losses.homes.lock().unwrap_or_else(PoisonError::into_inner);
         homes.remove(&self.home);
     }

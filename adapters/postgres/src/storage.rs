@@ -7,12 +7,14 @@ use connexus_domain::ports::{
     MessageRepository, ReceiptRepository, SessionRepository, Storage, UserRepository,
 };
 use connexus_domain::{Error, Result};
-use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::{Connection as _, SqlSafeStr as _};
 
 pub(crate) use crate::connections::Tx;
 use crate::connections::{Connections, Look};
-use crate::error::{InDomain as _, OpenError, from_sqlx, has_lost_a_race, has_lost_its_connection};
+use crate::error::{
+    InDomain as _, OpenError, from_sqlx, has_lost_a_race, has_lost_its_connection, takes_no_writes,
+};
 use crate::open::{self, PostgresOptions};
 
 /// How often a transaction is tried that loses against others.
@@ -51,12 +53,15 @@ impl PostgresStorage {
 
     /// A transaction in which each statement sees what was committed before it.
     pub(crate) async fn write(&self) -> Result<Tx> {
-        let begin = if self.pooled_by_transaction {
+        self.connections.begin(self.begin_write()).await.in_domain()
+    }
+
+    fn begin_write(&self) -> &'static str {
+        if self.pooled_by_transaction {
             "BEGIN; DEALLOCATE ALL"
         } else {
             "BEGIN"
-        };
-        self.connections.begin(begin).await.in_domain()
+        }
     }
 
     /// A transaction that reads from one snapshot.
@@ -118,10 +123,19 @@ impl PostgresStorage {
             .await
             .map_err(Error::unavailable)
             .flatten();
-        if result.as_ref().is_err_and(has_lost_its_connection) {
-            self.connections.losses().note();
-        }
+        self.heed(&result);
         result
+    }
+
+    /// Notes what an answer says of connections.
+    fn heed<T>(&self, answer: &Result<T>) {
+        let Err(error) = answer else { return };
+        if has_lost_its_connection(error) {
+            self.connections.losses().note();
+        } else if takes_no_writes(error) {
+            // it was the right server once, or its name will soon lead to another one
+            self.connections.losses().orphan_all();
+        }
     }
 
     async fn try_write(&self) -> Result<()> {
@@ -175,7 +189,9 @@ impl Storage for PostgresStorage {
     /// All of it is one transaction with an advisory lock that ends with it: the driver's own lock is the
     /// session's, which a pooler by transaction would lose.
     async fn migrate(&self) -> Result<()> {
-        let mut tx = self.write().await?;
+        let mut loan = self.connections.lend().await.in_domain()?;
+        // one that the driver knows of: each step is a savepoint in it, not a transaction of its own
+        let mut tx = loan.begin_with(self.begin_write()).await.in_domain()?;
         for patience in [
             "SET LOCAL statement_timeout = 0",
             "SET LOCAL idle_in_transaction_session_timeout = 0",
@@ -193,13 +209,18 @@ impl Storage for PostgresStorage {
             .run_direct(None, &mut *tx, false)
             .await
             .map_err(migration_error)?;
-        tx.commit().await.in_domain()
+        tx.commit().await.in_domain()?;
+        loan.rest();
+        Ok(())
     }
 
     async fn ping(&self) -> Result<()> {
-        tokio::time::timeout(PING_TIMEOUT, self.try_write())
+        let answer = tokio::time::timeout(PING_TIMEOUT, self.try_write())
             .await
-            .map_err(Error::unavailable)?
+            .map_err(Error::unavailable)
+            .flatten();
+        self.heed(&answer);
+        answer
     }
 
     async fn close(&self) {

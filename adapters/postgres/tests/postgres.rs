@@ -267,8 +267,19 @@ async fn a_lock_that_is_not_given_is_unavailable() {
         ),
     )
     .await;
-    let standby = database.open().await.ping().await;
-    assert!(is_unavailable(&standby), "{standby:?}");
+    let standby = database.open().await;
+    let refused = standby.ping().await;
+    assert!(is_unavailable(&refused), "{refused:?}");
+    // as after a failover: the address leads to the right server now
+    run(
+        &mut holder,
+        format!(
+            "ALTER DATABASE {} SET default_transaction_read_only = off",
+            database.name()
+        ),
+    )
+    .await;
+    standby.ping().await.unwrap();
     storage.close().await;
     let closed = storage.ping().await;
     assert!(is_unavailable(&closed), "{closed:?}");
