@@ -11,6 +11,7 @@ use connexus_domain::{ConversationId, Session, SessionId, Timestamp, UserId};
 use moka::future::Cache;
 use tokio_util::task::TaskTracker;
 
+use crate::doubts::Doubts;
 use crate::gather::Gather;
 use crate::hub::Hub;
 use crate::lanes::Lanes;
@@ -33,6 +34,7 @@ pub(crate) struct Context {
     pub settings: Settings,
     pub hub: Arc<Hub>,
     pub lanes: Lanes,
+    pub doubts: Doubts,
     pub rosters: Rosters,
     pub scenes: Scenes,
     pub recent: Recent,
@@ -67,6 +69,7 @@ impl Context {
         let scenes = Scenes::new(Arc::clone(&ports.storage), &settings.delivery);
         Arc::new_cyclic(|context| Self {
             lanes: Lanes::start(context, &settings.coalescer, tasks),
+            doubts: Doubts::default(),
             sessions_by_id: sessions_by_id(&ports.storage),
             behind: behind(&ports.storage),
             acquaintances: acquaintances(&ports.storage, settings.presence.max_members),
