@@ -12,6 +12,7 @@ use moka::future::Cache;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
+use crate::doubts::Doubts;
 use crate::gather::Gather;
 use crate::hub::Hub;
 use crate::lanes::Lanes;
@@ -39,6 +40,7 @@ pub(crate) struct Context {
     pub settings: Settings,
     pub hub: Arc<Hub>,
     pub lanes: Lanes,
+    pub doubts: Doubts,
     pub rosters: Rosters,
     pub scenes: Scenes,
     pub recent: Recent,
@@ -73,6 +75,7 @@ impl Context {
         let scenes = Scenes::new(Arc::clone(&ports.storage), &settings.delivery);
         Arc::new_cyclic(|context| Self {
             lanes: Lanes::start(context, &settings.coalescer, tasks),
+            doubts: Doubts::default(),
             sessions_by_id: sessions_by_id(&ports.storage),
             behind: behind(&ports.storage),
             acquaintances: acquaintances(&ports.storage, settings.presence.max_members),

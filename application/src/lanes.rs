@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use crate::context::Context;
+use crate::doubts;
 use crate::hub::{Audience, Delivery, Exclusion};
 use crate::settings::CoalescerSettings;
 
@@ -199,7 +200,12 @@ async fn write(context: &Arc<Context>, sends: Vec<Send>) {
     let outcomes = append(context, &batch).await;
     let mut told = Vec::with_capacity(batch.len());
     let mut answers = Vec::with_capacity(batch.len());
+    // a database that does not answer is not asked again for each message
+    let mut may_settle = true;
     for ((new, outcome), (origin, reply)) in batch.into_iter().zip(outcomes).zip(waiting) {
+        if outcome.is_ok() && may_settle {
+            may_settle = doubts::settle(context, new.conversation_id, &mut told).await;
+        }
         let answer = match outcome {
             Ok(AppendOutcome::Appended(numbers)) => {
                 let message = new.into_message(numbers);
@@ -215,9 +221,12 @@ async fn write(context: &Arc<Context>, sends: Vec<Send>) {
                 duplicate: true,
             }),
             Err(error) => {
-                if matches!(error, Error::Forbidden(_)) {
+                match error {
                     // what the cache said was out of date
-                    context.forget_conversation(new.conversation_id).await;
+                    Error::Forbidden(_) => context.forget_conversation(new.conversation_id).await,
+                    // the answer to the commit may be what was lost
+                    Error::Unavailable { .. } => context.doubts.note(new.conversation_id, new.id),
+                    _ => {}
                 }
                 Err(error)
             }
@@ -267,8 +276,8 @@ fn count_mismatch() -> Error {
     Error::internal(LaneError::CountMismatch)
 }
 
-async fn tell(
-    context: &Arc<Context>,
+pub(crate) async fn tell(
+    context: &Context,
     message: &Message,
     origin: Option<Exclusion>,
     told: &mut Vec<Delivery>,

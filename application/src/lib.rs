@@ -6,6 +6,7 @@
 mod access;
 mod client_address;
 mod context;
+mod doubts;
 mod gather;
 mod housekeeping;
 mod indexing;
@@ -150,6 +151,7 @@ impl Connexus {
         tasks.spawn(housekeeping::run(Arc::clone(&context), stop.clone()));
         tasks.spawn(indexing::run(Arc::clone(&context), stop.clone()));
         tasks.spawn(files::run(Arc::clone(&context), stop.clone()));
+        tasks.spawn(doubts::run(Arc::clone(&context), stop.clone()));
         let share = || Arc::clone(&context);
         Arc::new(Self {
             auth: auth::Auth::new(share()),

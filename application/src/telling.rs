@@ -7,19 +7,22 @@ use connexus_domain::{Event, Limit, Result, UserId};
 
 use crate::Actor;
 use crate::context::Context;
+use crate::doubts;
 use crate::hub::{Audience, Delivery, Exclusion};
 
 impl Context {
-    /// Tells an event to all members of its conversation, but not to the connection that caused it, if
-    /// that one gets an answer instead.
+    /// Tells an event to all members of its conversation, which has been changed by it, but not to the
+    /// connection that caused it, if that one gets an answer instead. Call it in the conversation's lane.
     pub(crate) async fn tell_members(&self, event: Event, except: Option<Exclusion>) -> Result<()> {
         let Some(id) = event.conversation_id() else {
             return Ok(());
         };
         let roster = self.rosters.get(id).await?;
         let audience = Audience::Many(Arc::clone(&roster.members));
-        self.publish(Delivery::new(event, audience).except(except))
-            .await;
+        let mut told = Vec::with_capacity(1);
+        doubts::settle(self, id, &mut told).await;
+        told.push(Delivery::new(event, audience).except(except));
+        self.publish_all(told).await;
         Ok(())
     }
 

@@ -154,6 +154,6 @@ impl ConversationRepository for Fake {
     }
 
     async fn purge_deleted(&self, _limit: Limit) -> Result<u64> {
-        unused()
+        Ok(0)
     }
 }

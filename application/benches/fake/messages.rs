@@ -1,4 +1,4 @@
-//! Messages that are given numbers, and forgotten.
+//! Messages that are given numbers, and forgotten where there is no memory.
 
 use std::sync::atomic::Ordering;
 
@@ -15,6 +15,9 @@ use super::{Fake, unused};
 #[async_trait]
 impl MessageRepository for Fake {
     async fn append(&self, batch: &[NewMessage]) -> Result<Vec<Result<AppendOutcome>>> {
+        if let Some(memory) = &self.memory {
+            return memory.append(batch);
+        }
         if let Some(commit) = self.commit {
             tokio::time::sleep(commit).await;
         }
@@ -34,12 +37,12 @@ impl MessageRepository for Fake {
 
     async fn edit(
         &self,
-        _id: MessageId,
+        id: MessageId,
         _by: UserId,
-        _body: &MessageBody,
+        body: &MessageBody,
         _now: Timestamp,
     ) -> Result<Changed> {
-        unused()
+        self.memory().edit(id, body)
     }
 
     async fn delete(&self, _id: MessageId, _by: UserId, _now: Timestamp) -> Result<Changed> {
@@ -65,8 +68,8 @@ impl MessageRepository for Fake {
         unused()
     }
 
-    async fn get(&self, _id: MessageId) -> Result<Option<Message>> {
-        unused()
+    async fn get(&self, id: MessageId) -> Result<Option<Message>> {
+        self.memory().get(id)
     }
 
     async fn history(

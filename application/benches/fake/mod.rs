@@ -1,12 +1,14 @@
-//! What the use-cases need to run without a database, a clock or passwords. Whatever a benchmark does not
+//! What the use-cases need to run without a database, a clock or passwords. Whatever benchmarks and tests do not
 //! come to is not there.
 
-// each benchmark is a crate of its own, and does not need all of it
+// each benchmark or test is a crate of its own, and does not need all of it
 #![allow(dead_code)]
 
 mod conversations;
 mod files;
+pub mod memory;
 mod messages;
+mod sessions;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -25,24 +27,42 @@ use connexus_domain::{Conversation, ConversationId, ConversationKind, Result, Ti
 use uuid::Uuid;
 
 use files::NoFiles;
+use memory::Memory;
 
 pub struct Fake {
     members: Vec<UserId>,
     appended: AtomicI64,
     /// How long a commit takes.
     commit: Option<Duration>,
+    /// What was stored, where that is asked for.
+    pub memory: Option<Memory>,
 }
 
 impl Fake {
     /// The use-cases, on a storage in which these users are together in whatever is asked for. Nothing
     /// happens by itself for as long as a benchmark lasts. Call it in a runtime.
     pub fn start(members: Vec<UserId>, commit: Option<Duration>) -> Arc<Connexus> {
-        const NEVER: Duration = Duration::from_hours(24);
-        let storage = Arc::new(Self {
+        Self::start_on(Arc::new(Self {
             members,
             appended: AtomicI64::new(0),
             commit,
-        });
+            memory: None,
+        }))
+    }
+
+    /// The same storage, with a memory.
+    pub fn remembering(members: Vec<UserId>) -> Self {
+        Self {
+            members,
+            appended: AtomicI64::new(0),
+            commit: None,
+            memory: Some(Memory::default()),
+        }
+    }
+
+    /// The use-cases on a storage.
+    pub fn start_on(storage: Arc<dyn Storage>) -> Arc<Connexus> {
+        const NEVER: Duration = Duration::from_hours(24);
         let ports = Ports {
             storage,
             clock: Arc::new(Fixed),
@@ -64,6 +84,10 @@ impl Fake {
             ..Settings::default()
         };
         Connexus::start(ports, settings)
+    }
+
+    fn memory(&self) -> &Memory {
+        self.memory.as_ref().unwrap_or_else(|| unused())
     }
 
     fn conversation(&self, id: ConversationId) -> Conversation {
@@ -100,7 +124,7 @@ pub fn users(count: u64) -> Vec<UserId> {
 }
 
 fn unused() -> ! {
-    unreachable!("no benchmark comes here")
+    unreachable!("nothing that uses this comes here")
 }
 
 #[async_trait]
@@ -114,7 +138,7 @@ impl Storage for Fake {
     }
 
     fn sessions(&self) -> &dyn SessionRepository {
-        unused()
+        self
     }
 
     fn conversations(&self) -> &dyn ConversationRepository {
