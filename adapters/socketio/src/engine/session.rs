@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::frame::Frame;
+use super::newcomers::Newcomer;
 use super::reason::CloseReason;
 use crate::packet::Importance;
 use crate::settings::Settings;
@@ -77,6 +78,8 @@ pub struct Session {
 
 pub struct State {
     pub transport: Transport,
+    /// Its place among those that the service has not let in yet.
+    pub(super) newcomer: Option<Newcomer>,
     /// The WebSocket that wants to take over.
     pub candidate: Option<u32>,
     pub(super) sockets: u32,
@@ -126,6 +129,7 @@ impl Session {
             } else {
                 Transport::Polling
             },
+            newcomer: None,
             candidate: None,
             sockets: 0,
             outbox: VecDeque::new(),
@@ -155,6 +159,12 @@ impl Session {
 
     pub fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It is no newcomer any more.
+    pub fn settle(&self) {
+        let newcomer = self.lock().newcomer.take();
+        drop(newcomer);
     }
 
     // --- what goes out
