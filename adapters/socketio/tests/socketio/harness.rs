@@ -75,6 +75,12 @@ impl Handler for Joined {
                 let text = "x".repeat(10_000);
                 while self.socket.emit("flood", &(&text,)) {}
             }
+            "big" => {
+                self.socket.emit("big", &("x".repeat(200_000),));
+                for number in 0..5 {
+                    self.socket.emit("small", &(number,));
+                }
+            }
             "offers" => {
                 let packet = Packet::event("/", "offer", &());
                 let mut offered = [0; 3];

@@ -169,6 +169,32 @@ async fn a_slow_reader_is_ended() {
 }
 
 #[tokio::test]
+async fn what_follows_a_packet_bigger_than_the_queue_does_not_end_the_session() {
+    let settings = Settings {
+        queue: QueueLimits {
+            packets: 16,
+            bytes: 100_000,
+        },
+        ..quick()
+    };
+    let running = start(settings);
+    let query = running.polling().await;
+    running.post(&query, "40").await;
+    running.get(&query).await;
+    running.post(&query, "42[\"big\"]").await;
+    loop {
+        let (status, body) = running.get(&query).await;
+        assert_eq!(status, 200, "{body}");
+        if body.contains("[\"small\",4]") {
+            break;
+        }
+    }
+    // what comes then has the usual room
+    running.post(&query, "42[\"flood\"]").await;
+    assert_eq!(running.noted(1).await, ["/ slow reader"]);
+}
+
+#[tokio::test]
 async fn what_matters_less_is_dropped_first() {
     let settings = Settings {
         queue: QueueLimits {
