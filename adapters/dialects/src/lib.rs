@@ -38,7 +38,11 @@ use voice::Voice;
 /// The Socket.IO server of the dialects.
 pub fn socketio(world: &Arc<World>, settings: Settings) -> Arc<Server> {
     let namespace = Arc::new(socket::Gateway::new(Arc::clone(world)));
-    let server = Server::builder(settings).namespace("/", namespace).build();
+    let asked = Arc::clone(world);
+    let server = Server::builder(settings)
+        .namespace("/", namespace)
+        .address(move |handshake| asked.address(handshake.peer, &handshake.headers))
+        .build();
     // a world has one server: the first
     let _ = world.sockets.set(Arc::downgrade(&server));
     server

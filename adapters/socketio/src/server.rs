@@ -1,6 +1,7 @@
 //! The server: namespaces on top of an engine.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -20,9 +21,13 @@ pub struct Server {
     hub: Arc<Hub>,
 }
 
+/// Tells the client's address from its handshake.
+type AddressOf = dyn Fn(&Handshake) -> IpAddr + Send + Sync;
+
 /// Collects the namespaces of a [`Server`].
 pub struct Builder {
     settings: Settings,
+    address_of: Box<AddressOf>,
     spaces: HashMap<String, Arc<Space>>,
 }
 
@@ -37,13 +42,24 @@ impl Builder {
         self
     }
 
+    /// How a client's address is known, which behind a proxy is not the peer's. By it sessions are counted that
+    /// have joined no namespace yet ([`Settings::max_unjoined`]). The peer's by default.
+    #[must_use]
+    pub fn address(mut self, of: impl Fn(&Handshake) -> IpAddr + Send + Sync + 'static) -> Self {
+        self.address_of = Box::new(of);
+        self
+    }
+
     /// The server.
     pub fn build(self) -> Arc<Server> {
         let hub = Arc::new(Hub {
             settings: self.settings.clone(),
             spaces: self.spaces,
         });
-        let service = Arc::new(SocketIo(Arc::clone(&hub)));
+        let service = Arc::new(SocketIo {
+            hub: Arc::clone(&hub),
+            address_of: self.address_of,
+        });
         let engine = Engine::new(self.settings, service);
         Arc::new(Server { engine, hub })
     }
@@ -54,6 +70,7 @@ impl Server {
     pub fn builder(settings: Settings) -> Builder {
         Builder {
             settings,
+            address_of: Box::new(peer_address),
             spaces: HashMap::new(),
         }
     }
@@ -90,13 +107,25 @@ impl Server {
 }
 
 /// Socket.IO as a service of the engine.
-struct SocketIo(Arc<Hub>);
+struct SocketIo {
+    hub: Arc<Hub>,
+    address_of: Box<AddressOf>,
+}
 
 #[async_trait(?Send)]
 impl Service for SocketIo {
     async fn run(&self, connection: Connection, handshake: Rc<Handshake>) {
-        let client = Client::new(Arc::clone(&self.0), connection, &handshake);
+        let client = Client::new(Arc::clone(&self.hub), connection, &handshake);
         drop(handshake);
         client.run().await;
     }
+
+    fn counted_by(&self, handshake: &Handshake) -> Option<IpAddr> {
+        Some((self.address_of)(handshake))
+    }
+}
+
+fn peer_address(handshake: &Handshake) -> IpAddr {
+    let peer = handshake.peer.map(|peer| peer.ip());
+    peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }

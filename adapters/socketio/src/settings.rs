@@ -29,6 +29,9 @@ pub struct Settings {
     pub max_namespaces: usize,
     /// Sessions of the process; a handshake too many is answered 503.
     pub max_sessions: usize,
+    /// Sessions of one client address (IPv6: one /64) that have joined no namespace yet; a handshake too many
+    /// is answered 429. Never more than half of `max_sessions`.
+    pub max_unjoined: usize,
     /// Whether HTTP long-polling is offered.
     pub polling: bool,
     /// Whether WebSocket is offered.
@@ -47,6 +50,13 @@ pub struct QueueLimits {
     pub packets: usize,
     /// Bytes.
     pub bytes: usize,
+}
+
+impl Settings {
+    /// How many sessions of one address may have joined no namespace yet.
+    pub(crate) fn unjoined_of_one(&self) -> usize {
+        self.max_unjoined.min(self.max_sessions.div_ceil(2))
+    }
 }
 
 impl Default for QueueLimits {
@@ -73,6 +83,9 @@ impl Default for Settings {
             max_events_waiting: 64,
             max_namespaces: 8,
             max_sessions: 100_000,
+            // an office behind one address that comes back at once, or a load generator, has all of its
+            // sockets in between for a moment; a few such addresses still do not take all sessions
+            max_unjoined: 5_000,
             polling: true,
             websocket: true,
             origins: vec!["*".to_owned()],

@@ -46,6 +46,9 @@ pub struct Outbox {
 #[derive(Default)]
 struct State {
     queue: WriteQueue,
+    /// Bytes of an answer that was let in beyond the limit. Until all is written, what comes behind it has the room
+    /// that it would have without: it must not cost the client the answer.
+    allowance: usize,
     closed: Option<Close>,
     /// Events kept back while the client catches up.
     held: Option<Vec<Arc<Delivery>>>,
@@ -90,11 +93,17 @@ impl Outbox {
         if state.closed.is_some() {
             return;
         }
+        let over = state.queue.bytes() + frame.len() > self.room(&mut state);
         // one answer may be bigger than all that may wait, or its client could never catch up
-        if state.queue.bytes() >= self.limits.bytes || state.queue.len() >= self.limits.frames {
+        if (over && state.queue.bytes() >= self.limits.bytes)
+            || state.queue.len() >= self.limits.frames
+        {
             drop(state);
             self.close(Close::Resume);
             return;
+        }
+        if over {
+            state.allowance = frame.len();
         }
         state.queue.push(frame);
     }
@@ -162,10 +171,25 @@ impl Outbox {
         self.connection.set(Some(connection));
     }
 
+    /// How many bytes may wait.
+    fn room(&self, state: &mut State) -> usize {
+        if state.queue.is_empty() {
+            state.allowance = 0;
+        }
+        self.limits.bytes.saturating_add(state.allowance)
+    }
+
     /// Whether one frame more would go beyond `numerator / denominator` of what may wait.
-    fn is_over(&self, state: &State, frame: &Bytes, numerator: usize, denominator: usize) -> bool {
+    fn is_over(
+        &self,
+        state: &mut State,
+        frame: &Bytes,
+        numerator: usize,
+        denominator: usize,
+    ) -> bool {
+        let room = self.room(state);
         (state.queue.len() + 1) * denominator > self.limits.frames * numerator
-            || (state.queue.bytes() + frame.len()) * denominator > self.limits.bytes * numerator
+            || (state.queue.bytes() + frame.len()) * denominator > room * numerator
     }
 }
 
@@ -218,7 +242,7 @@ impl Outlet for Outbox {
             Importance::Refreshable => (3, 4, Urgency::Lingers, Handed::Lingers),
             Importance::Essential => (1, 1, Urgency::Soon, Handed::Waits),
         };
-        if !self.is_over(&state, frame, numerator, denominator) {
+        if !self.is_over(&mut state, frame, numerator, denominator) {
             return if state.queue.push_for_flush(frame.clone(), urgency) {
                 asked
             } else {
@@ -247,5 +271,79 @@ impl Outlet for Outbox {
                 self.closing.notify_one();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use connexus_application::hub::Audience;
+    use connexus_domain::UserId;
+
+    const LIMITS: OutboxLimits = OutboxLimits {
+        frames: 64,
+        bytes: 1_000,
+    };
+
+    fn id<T: std::str::FromStr>() -> T {
+        let id = "0190a3c4-7b1e-7c3a-9f55-3d1c2b4a5e6f".parse();
+        id.ok().unwrap()
+    }
+
+    fn essential() -> Arc<Delivery> {
+        let event = Event::ConversationDeleted {
+            conversation_id: id(),
+            rev: 1,
+        };
+        Arc::new(Delivery::new(event, Audience::One(id::<UserId>())))
+    }
+
+    fn answer(bytes: usize) -> Bytes {
+        vec![b'x'; bytes].into()
+    }
+
+    /// Fills the queue with events until it closes: whether so many bytes waited then, to an event.
+    fn takes(outbox: &Outbox, bytes: usize) -> bool {
+        let waiting = || outbox.state.borrow().queue.bytes();
+        let before = waiting();
+        outbox.deliver(&essential());
+        let (event, mut most) = (waiting() - before, waiting());
+        while outbox.deliver(&essential()) != Handed::Refused {
+            most = waiting();
+        }
+        assert_eq!(outbox.closed(), Some(Close::Resume));
+        most <= bytes && most + event > bytes
+    }
+
+    #[test]
+    fn what_was_held_goes_behind_an_answer_that_is_over_the_limit() {
+        let outbox = Outbox::new(LIMITS);
+        outbox.hold();
+        outbox.deliver(&essential());
+        outbox.push(answer(5_000));
+        outbox.release(HashMap::new());
+        outbox.push(answer(10));
+        assert_eq!(outbox.closed(), None);
+        assert_eq!(outbox.state.borrow().queue.len(), 3);
+        // the limit is that of what is behind it
+        assert!(takes(&outbox, 6_000));
+    }
+
+    #[test]
+    fn only_one_answer_goes_over_the_limit() {
+        let outbox = Outbox::new(LIMITS);
+        outbox.push(answer(600));
+        outbox.push(answer(5_000));
+        assert_eq!(outbox.closed(), None);
+        outbox.push(answer(5_000));
+        assert_eq!(outbox.closed(), Some(Close::Resume));
+    }
+
+    #[test]
+    fn the_limit_is_as_before_when_all_is_written() {
+        let outbox = Outbox::new(LIMITS);
+        outbox.push(answer(5_000));
+        outbox.state.borrow_mut().queue.clear();
+        assert!(takes(&outbox, 1_000));
     }
 }

@@ -56,6 +56,11 @@ impl Connection {
         self.session.queued()
     }
 
+    /// The service has let the session in: it no longer counts against its address.
+    pub fn settle(&self) {
+        self.session.settle();
+    }
+
     /// Ends the session at once. What waits to be written to a WebSocket is written first.
     pub fn close(&self, reason: CloseReason) {
         self.session.close(reason);

@@ -21,7 +21,12 @@ pub enum Invalid {
     Version,
     /// No more sessions; has no number of its own.
     Full,
+    /// Too many of this address that have joined nothing yet; the same.
+    Crowded,
 }
+
+/// After how many seconds a client of a crowded address may try again: those before it join within moments.
+const RETRY_AFTER: u32 = 5;
 
 impl Invalid {
     pub fn response(self) -> HttpResponse {
@@ -33,13 +38,19 @@ impl Invalid {
             Self::Forbidden => (4, "Forbidden"),
             Self::Version => (5, "Unsupported protocol version"),
             Self::Full => (3, "No more sessions"),
+            Self::Crowded => (3, "Too many sessions of this address"),
         };
         let status = match self {
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::Full => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Crowded => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::BAD_REQUEST,
         };
-        HttpResponse::build(status)
+        let mut response = HttpResponse::build(status);
+        if self == Self::Crowded {
+            response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
+        }
+        response
             .insert_header((header::CACHE_CONTROL, "no-store"))
             .json(serde_json::json!({ "code": code, "message": message }))
     }
@@ -119,8 +130,9 @@ async fn route(
         (Some(session), &Method::POST) => polling::post(&session, &request, payload).await,
         (Some(_), _) => Err(Invalid::Request),
         (None, &Method::GET) => {
-            let session = engine.open(mount, false).ok_or(Invalid::Full)?;
-            driver::start(engine, &session, handshake(label, query, &request, false));
+            let handshake = handshake(label, query, &request, false);
+            let session = engine.open(mount, &handshake)?;
+            driver::start(engine, &session, handshake);
             metrics::counter!("socketio_opened_total", "transport" => "polling").increment(1);
             Ok(polling::text(open_packet(&session, false)))
         }

@@ -6,6 +6,7 @@ mod driver;
 mod frame;
 mod heartbeat;
 mod http;
+mod newcomers;
 mod polling;
 mod reason;
 mod session;
@@ -13,7 +14,7 @@ mod upgrade;
 mod websocket;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,6 +34,8 @@ pub use reason::CloseReason;
 pub use session::{Message, Queued};
 
 use crate::settings::Settings;
+use http::Invalid;
+use newcomers::Newcomers;
 use session::Session;
 
 /// Bytes of randomness in an id.
@@ -44,6 +47,12 @@ pub trait Service: Send + Sync {
     /// Serves one session, on the thread that took its handshake. The session ends when this returns; when
     /// [`Connection::recv`] answers `None`, it has ended and this should return soon.
     async fn run(&self, connection: Connection, handshake: Rc<Handshake>);
+
+    /// The address by which a session is counted until it is [settled](Connection::settle), so that one client
+    /// cannot take all sessions. `None`, the default, does not count it.
+    fn counted_by(&self, _handshake: &Handshake) -> Option<IpAddr> {
+        None
+    }
 }
 
 /// The request that opened a session.
@@ -69,6 +78,7 @@ pub struct Engine {
     settings: Arc<Settings>,
     service: Arc<dyn Service>,
     sessions: Mutex<HashMap<Arc<str>, Arc<Session>>>,
+    newcomers: Arc<Newcomers>,
     mounts: Mutex<Vec<(String, &'static str)>>,
     closing: AtomicBool,
     drained: Notify,
@@ -78,6 +88,7 @@ impl Engine {
     /// An engine with this service on top.
     pub fn new(settings: Settings, service: Arc<dyn Service>) -> Arc<Self> {
         Arc::new(Self {
+            newcomers: Newcomers::new(settings.unjoined_of_one()),
             settings: Arc::new(settings),
             service,
             sessions: Mutex::default(),
@@ -144,22 +155,33 @@ impl Engine {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A new session, `None` when there may be no more.
-    fn open(&self, mount: usize, websocket: bool) -> Option<Arc<Session>> {
-        let id: Arc<str> = random_id()?.into();
+    /// A new session, unless there may be no more.
+    fn open(&self, mount: usize, handshake: &Handshake) -> Result<Arc<Session>, Invalid> {
+        let opened = self.try_open(mount, handshake);
+        match &opened {
+            Ok(_) => metrics::gauge!("socketio_sessions").increment(1),
+            Err(_) => metrics::counter!("socketio_refused_total").increment(1),
+        }
+        opened
+    }
+
+    fn try_open(&self, mount: usize, handshake: &Handshake) -> Result<Arc<Session>, Invalid> {
+        let id: Arc<str> = random_id().ok_or(Invalid::Full)?.into();
         let settings = Arc::clone(&self.settings);
-        let session = Arc::new(Session::new(Arc::clone(&id), mount, settings, websocket));
+        let session = Session::new(Arc::clone(&id), mount, settings, handshake.websocket);
+        let session = Arc::new(session);
+        let address = self.service.counted_by(handshake);
         let mut sessions = self.lock();
         // looked at under the lock, or `close_all` could miss it
         if self.closing.load(Ordering::SeqCst) || sessions.len() >= self.settings.max_sessions {
-            drop(sessions);
-            metrics::counter!("socketio_refused_total").increment(1);
-            return None;
+            return Err(Invalid::Full);
+        }
+        if let Some(address) = address {
+            let newcomer = self.newcomers.admit(address);
+            session.lock().newcomer = Some(newcomer.ok_or(Invalid::Crowded)?);
         }
         sessions.insert(id, Arc::clone(&session));
-        drop(sessions);
-        metrics::gauge!("socketio_sessions").increment(1);
-        Some(session)
+        Ok(session)
     }
 
     fn find(&self, mount: usize, id: &str) -> Option<Arc<Session>> {
@@ -169,12 +191,14 @@ impl Engine {
 
     fn forget(&self, id: &str) {
         let mut sessions = self.lock();
-        if sessions.remove(id).is_some() {
+        if let Some(session) = sessions.remove(id) {
             if sessions.capacity() > 1024 && sessions.len() < sessions.capacity() / 4 {
                 sessions.shrink_to_fit();
             }
             let empty = sessions.is_empty();
             drop(sessions);
+            // sockets that are kept keep the session, too
+            session.settle();
             metrics::gauge!("socketio_sessions").decrement(1);
             if empty {
                 self.drained.notify_waiters();

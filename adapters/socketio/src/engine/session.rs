@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::frame::Frame;
+use super::newcomers::Newcomer;
 use super::reason::CloseReason;
 use crate::packet::Importance;
 use crate::settings::Settings;
@@ -77,12 +78,17 @@ pub struct Session {
 
 pub struct State {
     pub transport: Transport,
+    /// Its place among those that the service has not let in yet.
+    pub(super) newcomer: Option<Newcomer>,
     /// The WebSocket that wants to take over.
     pub candidate: Option<u32>,
     pub(super) sockets: u32,
     /// What waits for a poll.
     outbox: VecDeque<Frame>,
     outbox_bytes: usize,
+    /// Bytes of a packet that was let in beyond the limit. Until all is written, what comes behind it has the room
+    /// that it would have without: it must not cost the client the packet.
+    allowance: usize,
     /// What waits for the WebSocket, once that is the transport.
     pub(super) writing: WriteQueue,
     /// Wakes the poll.
@@ -126,10 +132,12 @@ impl Session {
             } else {
                 Transport::Polling
             },
+            newcomer: None,
             candidate: None,
             sockets: 0,
             outbox: VecDeque::new(),
             outbox_bytes: 0,
+            allowance: 0,
             writing: WriteQueue::default(),
             waker: None,
             poll: PollState::None,
@@ -155,6 +163,12 @@ impl Session {
 
     pub fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It is no newcomer any more.
+    pub fn settle(&self) {
+        let newcomer = self.lock().newcomer.take();
+        drop(newcomer);
     }
 
     // --- what goes out
@@ -212,22 +226,27 @@ impl Session {
         let (count, bytes) = frames.fold((0, 0), |(count, bytes), frame| {
             (count + 1, bytes + frame.len())
         });
-        let state = self.lock();
+        let mut state = self.lock();
         if state.closed.is_some() || count == 0 {
             return None;
+        }
+        let limits = self.settings.queue;
+        let waits = state.queued();
+        // one packet may be bigger than all that may wait, or its client could never have it
+        if waits == 0 {
+            state.allowance = if bytes > limits.bytes { bytes } else { 0 };
+            return Some(state);
         }
         let (numerator, denominator) = match importance {
             Importance::Fleeting => (1, 2),
             Importance::Refreshable => (3, 4),
             Importance::Essential => (1, 1),
         };
-        let limits = self.settings.queue;
-        let waits = state.queued();
+        let room = limits.bytes.saturating_add(state.allowance);
         let waiting_bytes = state.outbox_bytes + state.writing.bytes();
         let over = (waits + count) * denominator > limits.packets * numerator
-            || (waiting_bytes + bytes) * denominator > limits.bytes * numerator;
-        // one packet may be bigger than all that may wait, or its client could never have it
-        if !over || waits == 0 {
+            || (waiting_bytes + bytes) * denominator > room * numerator;
+        if !over {
             return Some(state);
         }
         if importance == Importance::Essential {

@@ -66,16 +66,13 @@ pub fn open(
     request: &HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Invalid> {
-    let session = engine.open(mount, true).ok_or(Invalid::Full)?;
+    let handshake = http::handshake(label, query, request, true);
+    let session = engine.open(mount, &handshake)?;
     let accepted = accept(&session, 0, request, payload, Socket::run);
     let response = accepted.inspect_err(|_| engine.forget(&session.id))?;
     let open = Frame::packet(&http::open_packet(&session, true));
     session.send(std::iter::once(&open), Importance::Essential);
-    driver::start(
-        engine,
-        &session,
-        http::handshake(label, query, request, true),
-    );
+    driver::start(engine, &session, handshake);
     metrics::counter!("socketio_opened_total", "transport" => "websocket").increment(1);
     Ok(response)
 }

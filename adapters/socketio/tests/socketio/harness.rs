@@ -1,6 +1,6 @@
 //! A server on a port of its own, whose main namespace does what the event's name says, and the clients.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -75,6 +75,12 @@ impl Handler for Joined {
                 let text = "x".repeat(10_000);
                 while self.socket.emit("flood", &(&text,)) {}
             }
+            "big" => {
+                self.socket.emit("big", &("x".repeat(200_000),));
+                for number in 0..5 {
+                    self.socket.emit("small", &(number,));
+                }
+            }
             "offers" => {
                 let packet = Packet::event("/", "offer", &());
                 let mut offered = [0; 3];
@@ -133,6 +139,7 @@ pub fn start(settings: Settings) -> Running {
     let server = Server::builder(settings)
         .namespace("/", namespace.clone())
         .namespace("/custom", namespace)
+        .address(address_of)
         .build();
     let (sender, receiver) = std::sync::mpsc::channel();
     let mounted = Arc::clone(&server);
@@ -166,6 +173,13 @@ pub fn start(settings: Settings) -> Running {
         http: reqwest::Client::new(),
         handle,
     }
+}
+
+/// The client's address, as a proxy in front would tell it.
+fn address_of(handshake: &Handshake) -> IpAddr {
+    let told = handshake.headers.get("x-forwarded-for");
+    let told = told.and_then(|told| told.to_str().ok()?.parse().ok());
+    told.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
 }
 
 impl Drop for Running {

@@ -84,6 +84,71 @@ async fn sessions_and_namespaces_are_counted_and_must_be_joined_in_time() {
 }
 
 #[tokio::test]
+async fn one_address_does_not_take_all_sessions() {
+    let settings = Settings {
+        max_unjoined: 3,
+        ..quick()
+    };
+    let running = start(settings);
+    let handshake = async |transport: &str, address: &str| {
+        let request = running.http.get(running.url(transport));
+        let request = request.header("x-forwarded-for", address);
+        request.send().await.expect("an answer")
+    };
+    let (polling, websocket) = ("EIO=4&transport=polling", "EIO=4&transport=websocket");
+    // who has joined does not count
+    let mut joined = Vec::new();
+    for _ in 0..5 {
+        joined.push(running.joined().await);
+    }
+    let queries = [
+        running.polling().await,
+        running.polling().await,
+        running.polling().await,
+    ];
+    // a handshake that fails takes no place
+    for transport in [polling, websocket] {
+        let refused = handshake(transport, "127.0.0.1").await;
+        assert_eq!(refused.status(), 429);
+        assert_eq!(refused.headers()["retry-after"], "5");
+        let body: serde_json::Value = refused.json().await.expect("JSON");
+        assert_eq!(body["code"], 3);
+        assert_eq!(handshake(websocket, "192.0.2.1").await.status(), 400);
+    }
+    for _ in 0..3 {
+        assert_eq!(handshake(polling, "192.0.2.1").await.status(), 200);
+    }
+    assert_eq!(handshake(polling, "192.0.2.1").await.status(), 429);
+    // there is room when one has joined, and when one has left
+    running.post(&queries[0], "40").await;
+    assert!(running.get(&queries[0]).await.1.starts_with("40{"));
+    let _fourth = running.polling().await;
+    assert_eq!(running.get(polling).await.0, 429);
+    running.post(&queries[1], "1").await;
+    let again = async { while running.get(polling).await.0 == 429 {} };
+    tokio::time::timeout(Duration::from_secs(20), again)
+        .await
+        .expect("room again");
+    // a CONNECT that is refused is none
+    running.post(&queries[2], r#"40{"refuse":true}"#).await;
+    assert!(running.get(&queries[2]).await.1.starts_with("44{"));
+    assert_eq!(running.get(polling).await.0, 429);
+}
+
+#[tokio::test]
+async fn however_many_are_allowed_one_address_has_half_of_the_sessions() {
+    let settings = Settings {
+        max_sessions: 4,
+        ..quick()
+    };
+    let running = start(settings);
+    let polling = "EIO=4&transport=polling";
+    running.polling().await;
+    running.polling().await;
+    assert_eq!(running.get(polling).await.0, 429);
+}
+
+#[tokio::test]
 async fn a_slow_reader_is_ended() {
     let settings = Settings {
         queue: QueueLimits {
@@ -101,6 +166,32 @@ async fn a_slow_reader_is_ended() {
     running.post(&query, "40\u{1e}42[\"flood\"]").await;
     running.emptied().await;
     assert_eq!(running.get(&query).await.0, 400);
+}
+
+#[tokio::test]
+async fn what_follows_a_packet_bigger_than_the_queue_does_not_end_the_session() {
+    let settings = Settings {
+        queue: QueueLimits {
+            packets: 16,
+            bytes: 100_000,
+        },
+        ..quick()
+    };
+    let running = start(settings);
+    let query = running.polling().await;
+    running.post(&query, "40").await;
+    running.get(&query).await;
+    running.post(&query, "42[\"big\"]").await;
+    loop {
+        let (status, body) = running.get(&query).await;
+        assert_eq!(status, 200, "{body}");
+        if body.contains("[\"small\",4]") {
+            break;
+        }
+    }
+    // what comes then has the usual room
+    running.post(&query, "42[\"flood\"]").await;
+    assert_eq!(running.noted(1).await, ["/ slow reader"]);
 }
 
 #[tokio::test]
