@@ -52,7 +52,10 @@ impl Context {
         }
     }
 
+    /// One of the two has blocked the other, or does no longer.
     pub async fn forget_block(&self, a: UserId, b: UserId) {
+        // one that is being looked up may be as it was before, and would be kept
+        drop(self.are_apart(a, b).await);
         self.blocked_pairs.invalidate(&pair(a, b)).await;
     }
 }

@@ -159,7 +159,7 @@ impl Auth {
     }
 
     /// Ends a session that was opened with a password which was changed meanwhile: the change has ended only those that
-    /// there were.
+    /// there were. One that was opened while the change was being committed, [the change](end_late) ends.
     async fn check_unchanged(
         &self,
         user: UserId,
@@ -170,7 +170,8 @@ impl Auth {
         if now.is_some_and(|now| now.password_hash == *hash) {
             return Ok(());
         }
-        self.revoke(&Actor::new(user, session), session).await?;
+        // which may have ended it, too
+        self.logout(&Actor::new(user, session)).await?;
         Err(Error::Unauthenticated(AuthFailure::Credentials))
     }
 
@@ -280,7 +281,7 @@ impl Auth {
                 .await?;
             tracing::info!(user_id = %user, sessions_ended = ended.len(), "password changed");
             end(&context, user, &ended).await;
-            Ok(())
+            end_late(&context, user, kept).await
         })
         .await
     }
@@ -415,4 +416,17 @@ async fn end(context: &Context, user: UserId, sessions: &[SessionId]) {
         context.sessions.invalidate(id).await;
     }
     context.hub.close_sessions(user, sessions);
+}
+
+/// Ends the sessions that were opened while the password was changed, with the one before.
+async fn end_late(context: &Context, user: UserId, kept: SessionId) -> Result<()> {
+    let now = context.now();
+    let sessions = context.storage.sessions();
+    for session in sessions.list(user, now).await? {
+        let is_late = session.id != kept && session.created_at <= now;
+        if is_late && sessions.revoke(user, session.id, now).await? {
+            end(context, user, &[session.id]).await;
+        }
+    }
+    Ok(())
 }

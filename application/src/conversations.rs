@@ -11,7 +11,7 @@ use connexus_domain::{
 
 use crate::Actor;
 use crate::auth::collect;
-use crate::context::Context;
+use crate::context::{Context, to_its_end};
 use crate::hub::{Audience, Delivery};
 use crate::users::Profile;
 
@@ -137,15 +137,16 @@ impl Conversations {
             peer,
             now: context.now(),
         };
-        let opened = context
-            .storage
-            .conversations()
-            .get_or_create_direct(&new)
-            .await?;
-        if opened.created {
-            context.tell_new_conversation(&opened, actor).await?;
-        }
-        self.opened(actor, &opened).await
+        let (context, who) = (Arc::clone(context), actor.clone());
+        let opening = async move {
+            let conversations = context.storage.conversations();
+            let opened = conversations.get_or_create_direct(&new).await?;
+            if opened.created {
+                context.heed(context.tell_new_conversation(&opened, &who).await);
+            }
+            Ok(opened)
+        };
+        self.opened(actor, &to_its_end(opening).await?).await
     }
 
     /// Makes a group.
@@ -180,9 +181,13 @@ impl Conversations {
             member_ids: input.member_ids,
             now: context.now(),
         };
-        let opened = context.storage.conversations().create_group(&new).await?;
-        context.tell_new_conversation(&opened, actor).await?;
-        self.opened(actor, &opened).await
+        let (context, who) = (Arc::clone(context), actor.clone());
+        let opening = async move {
+            let opened = context.storage.conversations().create_group(&new).await?;
+            context.heed(context.tell_new_conversation(&opened, &who).await);
+            Ok(opened)
+        };
+        self.opened(actor, &to_its_end(opening).await?).await
     }
 
     /// The room of a slug, made when there is none; the asker is a member of it then.
@@ -212,16 +217,17 @@ impl Conversations {
             creator: actor.user_id,
             now: context.now(),
         };
-        let opened = context
-            .storage
-            .conversations()
-            .get_or_create_room(&new)
-            .await?;
-        context.forget_conversation(opened.conversation.id).await;
-        if opened.joined {
-            context.tell_joined(&opened, actor).await?;
-        }
-        self.opened(actor, &opened).await
+        let (context, who) = (Arc::clone(context), actor.clone());
+        let opening = async move {
+            let conversations = context.storage.conversations();
+            let opened = conversations.get_or_create_room(&new).await?;
+            context.forget_conversation(opened.conversation.id).await;
+            if opened.joined {
+                context.heed(context.tell_joined(&opened, &who).await);
+            }
+            Ok(opened)
+        };
+        self.opened(actor, &to_its_end(opening).await?).await
     }
 
     /// Enters the room of a slug.
@@ -250,7 +256,7 @@ impl Conversations {
                     .await?;
                 if opened.joined {
                     context.forget_conversation(id).await;
-                    context.tell_joined(&opened, &who).await?;
+                    context.heed(context.tell_joined(&opened, &who).await);
                 }
                 Ok(opened)
             })
@@ -280,7 +286,7 @@ impl Conversations {
                     context.scenes.forget_conversation(id).await;
                     context
                         .tell_members(Event::ConversationUpdated(conversation), None)
-                        .await?;
+                        .await;
                 }
                 Ok(())
             })

@@ -254,7 +254,7 @@ impl Files {
                         if let Depicted::Group(group) = &depicted {
                             context.scenes.forget_conversation(conversation).await;
                             let event = Event::ConversationUpdated(Conversation::clone(group));
-                            context.tell_members(event, None).await?;
+                            context.tell_members(event, None).await;
                         }
                         Ok(depicted)
                     })

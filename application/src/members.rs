@@ -79,7 +79,7 @@ impl Members {
                     .add_members(id, who.user_id, &users, context.now())
                     .await?;
                 context.forget_conversation(id).await;
-                context.tell_added(&added, &who).await?;
+                context.heed(context.tell_added(&added, &who).await);
                 Ok(added)
             })
             .await?;
@@ -106,8 +106,11 @@ impl Members {
                 context.forget_conversation(id).await;
                 let told = match before {
                     Ok(roster) => Arc::clone(&roster.members),
-                    // the conversation went with its last member
-                    Err(_) => Arc::from([target]),
+                    // or the conversation went with its last member
+                    Err(error) => {
+                        context.heed(Err(error));
+                        Arc::from([target])
+                    }
                 };
                 let event = Event::MemberLeft(removal.left.clone());
                 context
@@ -116,7 +119,7 @@ impl Members {
                 if let Some(promoted) = &removal.promoted {
                     context
                         .tell_members(Event::MemberUpdated(promoted.clone()), None)
-                        .await?;
+                        .await;
                 }
                 Ok(removal)
             })
@@ -145,7 +148,7 @@ impl Members {
                     context.scenes.forget_conversation(id).await;
                     context
                         .tell_members(Event::MemberUpdated(change.member.clone()), None)
-                        .await?;
+                        .await;
                 }
                 Ok(change.member)
             })

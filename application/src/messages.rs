@@ -235,7 +235,7 @@ impl Messages {
                 if changed {
                     context
                         .tell_members(event(message.clone()), actor.origin())
-                        .await?;
+                        .await;
                 }
                 Ok(message)
             })

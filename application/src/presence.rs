@@ -294,6 +294,16 @@ impl PresenceService {
         (presence, user.last_seen_at)
     }
 
+    /// Whether the asker, who shares a conversation with a user, sees that user online: not when one of the two blocks
+    /// the other.
+    pub async fn is_here(&self, actor: &Actor, user: &connexus_domain::User) -> Result<bool> {
+        let (presence, _) = self.shown(user);
+        Ok(
+            presence != Presence::Offline
+                && !self.context.are_apart(actor.user_id, user.id).await?,
+        )
+    }
+
     /// Those who are online among those with whom the asker shares a conversation, in the order of their ids.
     pub async fn online(&self, actor: &Actor) -> Result<Vec<Profile>> {
         let conversations = self.context.storage.conversations();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use connexus_domain::ports::Opened;
-use connexus_domain::{Event, Limit, Result, UserId};
+use connexus_domain::{Error, Event, Limit, Result, UserId};
 
 use crate::Actor;
 use crate::context::Context;
@@ -11,9 +11,25 @@ use crate::doubts;
 use crate::hub::{Audience, Delivery, Exclusion};
 
 impl Context {
+    /// What came of telling something that is stored. Who is connected and could not be told learns of it by a sync.
+    pub(crate) fn heed(&self, told: Result<()>) {
+        match told {
+            // a conversation that is gone has nobody to be told
+            Ok(()) | Err(Error::NotFound(_)) => {}
+            Err(error) => {
+                tracing::error!(%error, "cannot tell what is stored");
+                self.hub.resume_all();
+            }
+        }
+    }
+
     /// Tells an event to all members of its conversation, which has been changed by it, but not to the
     /// connection that caused it, if that one gets an answer instead. Call it in the conversation's lane.
-    pub(crate) async fn tell_members(&self, event: Event, except: Option<Exclusion>) -> Result<()> {
+    pub(crate) async fn tell_members(&self, event: Event, except: Option<Exclusion>) {
+        self.heed(self.try_to_tell_members(event, except).await);
+    }
+
+    async fn try_to_tell_members(&self, event: Event, except: Option<Exclusion>) -> Result<()> {
         let Some(id) = event.conversation_id() else {
             return Ok(());
         };

@@ -82,8 +82,18 @@ pub const fn role(role: Role) -> &'static str {
 }
 
 /// A member of a conversation.
-pub fn participant(app: &Connexus, user: &User, member: &Member, links: &Links) -> Value {
-    let (presence, last_seen) = app.presence.shown(user);
+fn participant(
+    app: &Connexus,
+    view: &ConversationView,
+    (user, member): (&User, &Member),
+    links: &Links,
+) -> Value {
+    let (presence, last_seen) = match &view.peer {
+        // knows whether one of the two blocks the other
+        Some(peer) if peer.user.id == user.id => (peer.presence, peer.last_seen_at),
+        _ => app.presence.shown(user),
+    };
+    let tells = user.privacy.read_receipts || user.id == view.summary.me.user_id;
     json!({
         "user": {
             "_id": Id::from(user.id),
@@ -96,7 +106,7 @@ pub fn participant(app: &Connexus, user: &User, member: &Member, links: &Links) 
         },
         "role": role(member.role),
         "joinedAt": Time(member.joined_at),
-        "lastRead": maybe(member.read_at),
+        "lastRead": maybe(member.read_at.filter(|_| tells)),
     })
 }
 
@@ -108,7 +118,7 @@ pub fn conversation(
     links: &Links,
 ) -> Value {
     let summary = &view.summary;
-    let mut shape = shared(app, &summary.conversation, scene, links);
+    let mut shape = of_all(app, view, scene, links);
     let last = summary.last_message.as_ref().map(|message| {
         json!({
             "_id": Id::from(message.id),
@@ -128,18 +138,14 @@ pub fn conversation(
     shape
 }
 
-/// What all members see alike.
-pub fn shared(
-    app: &Connexus,
-    conversation: &connexus_domain::Conversation,
-    scene: &Scene,
-    links: &Links,
-) -> Value {
+/// What is not the asker's own, as the asker may see it.
+fn of_all(app: &Connexus, view: &ConversationView, scene: &Scene, links: &Links) -> Value {
+    let conversation = &view.summary.conversation;
     let participants: Value = scene
         .members
         .iter()
         .filter_map(|id| Some((scene.user(*id)?, scene.member(*id)?)))
-        .map(|(user, member)| participant(app, user, member, links))
+        .map(|(user, member)| participant(app, view, (user, member), links))
         .collect();
     json!({
         "_id": Id::from(conversation.id),

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use connexus_application::scene::Scene;
 use connexus_application::users::ProfileChange;
-use connexus_domain::{ConversationId, Entity, MessageId, Presence, Seq};
+use connexus_domain::{ConversationId, Entity, MessageId, Seq};
 use connexus_socketio::{Event, Later};
 use connexus_wire::fields;
 use connexus_wire::text::Id;
@@ -75,7 +75,7 @@ async fn act(conn: &Conn, name: &str, payload: Value) -> Result<Value> {
             conn.emit("joined_conversation", &joined);
             if !conn.has_joined(id) {
                 conn.join(id);
-                tell_who_is_here(conn, &scene);
+                tell_who_is_here(conn, &scene).await?;
             }
             Ok(joined)
         }
@@ -144,15 +144,15 @@ async fn act(conn: &Conn, name: &str, payload: Value) -> Result<Value> {
 
 /// Who of a conversation is here: one that was opened after the connection may be with users of whom
 /// `current_online_users` said nothing.
-fn tell_who_is_here(conn: &Conn, scene: &Scene) {
+async fn tell_who_is_here(conn: &Conn, scene: &Scene) -> Result<()> {
     let others = scene.members.iter().filter(|id| **id != conn.actor.user_id);
     for user in others.filter_map(|id| scene.user(*id)) {
-        let (presence, _) = conn.app().presence.shown(user);
-        if presence != Presence::Offline {
+        if conn.app().presence.is_here(&conn.actor, user).await? {
             let here = json!({"userId": Id::from(user.id), "lastSeen": null});
             conn.emit("user_online", &here);
         }
     }
+    Ok(())
 }
 
 #[derive(Deserialize, Validate)]

@@ -19,10 +19,6 @@ pub(super) async fn make(
     now: Timestamp,
 ) -> Result<Depicted> {
     let mut tx = storage.write().await?;
-    store::find(&mut tx, id)
-        .await?
-        .ok_or(Error::NotFound(Entity::Attachment))?
-        .check_avatar(by)?;
     let avatar_url = Some(Some(link(id)));
     // who had another picture loses it by the change of the link
     let depicted = match owner {
@@ -47,6 +43,10 @@ pub(super) async fn make(
             Depicted::Group(Box::new(changed))
         }
     };
+    store::find(&mut tx, id)
+        .await?
+        .ok_or(Error::NotFound(Entity::Attachment))?
+        .check_avatar(by)?;
     let sql = match owner {
         AvatarOwner::User(_) => {
             "UPDATE attachments SET state = 'attached', avatar_user_id = ?2 WHERE id = ?1"

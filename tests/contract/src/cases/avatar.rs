@@ -88,6 +88,7 @@ pub async fn who_may_not_make_an_avatar_changes_nothing(w: &World) {
         (theirs.id, a, group, NO_FILE),
         (theirs.id, b, user, ROLE_TOO_LOW),
         (theirs.id, b, group, ROLE_TOO_LOW),
+        (w.no_file(), b, group, ROLE_TOO_LOW),
         (outside.id, stranger, group, NOT_MEMBER),
         (mine.id, a, AvatarOwner::Group(direct), fixed),
         (mine.id, a, nowhere, Fault::NotFound(Entity::Conversation)),

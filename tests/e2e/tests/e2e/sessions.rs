@@ -1,7 +1,12 @@
 //! The devices of a user.
 
+use std::time::Duration;
+
 use connexus_e2e::{TestApp, nobody};
+use futures_util::future::join_all;
 use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
 use crate::common::{assert_time, items, texts};
 
@@ -69,6 +74,63 @@ async fn a_socket_is_told_before_its_session_ends() {
     let event = socket.expect_event("session.revoked").await;
     assert_eq!(event["data"], json!({"session_id": laptop.session_id}));
     assert_eq!(socket.closed_with().await, 4409);
+}
+
+#[tokio::test]
+async fn who_logs_out_and_is_gone_at_once_is_logged_out_everywhere() {
+    let app = TestApp::shared().await;
+    let mut ended = 0;
+    for ann in app.crowd(30).await {
+        let mut socket = ann.ws().await;
+        let mut leaving = TcpStream::connect(app.address()).await.unwrap();
+        let request = format!(
+            "POST /v1/auth/logout HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-length: 0\r\n\r\n",
+            ann.access_token
+        );
+        leaving.write_all(request.as_bytes()).await.unwrap();
+        // as long as it takes to begin, and mostly not as long as it takes to end
+        tokio::time::sleep(Duration::from_micros(100 * (ended % 10))).await;
+        drop(leaving);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let refresh = json!({"refresh_token": ann.refresh_token});
+        let refreshed = app.anonymous().post("/v1/auth/refresh", refresh).await;
+        // one that was gone too soon was never heard
+        if refreshed.status != 200 {
+            refreshed.problem(401);
+            assert_eq!(socket.closed_with().await, 4409);
+            ended += 1;
+        }
+    }
+    assert!(ended > 0, "none was heard");
+}
+
+#[tokio::test]
+async fn no_login_with_a_former_password_outlives_its_change() {
+    let app = TestApp::shared().await;
+    for ann in app.crowd(5).await {
+        let login = json!({"identifier": ann.username, "password": ann.password});
+        // one after the other, until the password is another
+        let logins = (0..4).map(async |_| {
+            let mut refreshes = Vec::new();
+            loop {
+                let reply = app.anonymous().post("/v1/auth/login", login.clone()).await;
+                if reply.status != 200 {
+                    reply.problem(401);
+                    return refreshes;
+                }
+                let tokens = reply.expect(200);
+                refreshes.push(json!({"refresh_token": tokens["refresh_token"]}));
+            }
+        });
+        let change = json!({"current_password": ann.password, "new_password": "another password"});
+        let (refreshes, changed) =
+            tokio::join!(join_all(logins), ann.put("/v1/auth/password", change));
+        changed.expect(204);
+        for refresh in refreshes.into_iter().flatten() {
+            let refreshed = app.anonymous().post("/v1/auth/refresh", refresh).await;
+            refreshed.problem(401);
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Conversations and messages over REST.
 
-use connexus_e2e::{TestApp, nobody};
+use connexus_e2e::{TestApp, User, eventually, nobody};
 use serde_json::{Value, json};
 
 use super::{direct, keys, people};
@@ -57,6 +57,48 @@ async fn conversations_are_opened_and_listed() {
     }
     let participant = &list[0]["participants"][0];
     assert_eq!(keys(participant), ["joinedAt", "lastRead", "role", "user"]);
+}
+
+#[tokio::test]
+async fn what_somebody_keeps_to_themselves_is_not_told() {
+    let app = TestApp::shared().await;
+    let [ann, bob] = app.users(["ann", "bob"]).await;
+    let direct = ann.direct(&bob).await;
+    let silent = json!({"privacy": {"read_receipts": false}});
+    bob.patch("/v1/users/me", silent).await.expect(200);
+    ann.say(&direct, "read this").await;
+    bob.put(
+        &format!("/v1/conversations/{direct}/read"),
+        json!({"seq": 1}),
+    )
+    .await
+    .expect(200);
+    assert_eq!(seen(&ann, &bob).await["lastRead"], Value::Null);
+    assert!(seen(&bob, &bob).await["lastRead"].is_string());
+
+    let _socket = ann.ws().await;
+    eventually("ann to be there", async || {
+        let here = seen(&bob, &ann).await;
+        (here["user"]["status"] == "online").then_some(())
+    })
+    .await;
+    ann.put(&format!("/v1/users/me/blocks/{}", bob.id), Value::Null)
+        .await
+        .expect(204);
+    let blocked = seen(&bob, &ann).await;
+    assert_eq!(blocked["user"]["status"], "offline");
+    assert_eq!(blocked["user"]["lastSeen"], Value::Null);
+}
+
+/// `whom`, as `asker` sees it in the only conversation of both.
+async fn seen(asker: &User, whom: &User) -> Value {
+    let list = asker.get("/connexus/api/chat/conversations").await;
+    let list = list.expect(200);
+    let participants = list["data"][0]["participants"].as_array().unwrap();
+    let found = participants
+        .iter()
+        .find(|one| one["user"]["username"] == whom.username.as_str());
+    found.unwrap().clone()
 }
 
 #[tokio::test]
