@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use connexus_application::hub::Outlet as _;
 use connexus_application::messages::{SendMessage, Sent};
 use connexus_application::{Actor, Connexus};
 use connexus_domain::ports::LimitClass;
@@ -199,6 +200,8 @@ async fn sync(
         Err(error) => failure(request.id, error),
     };
     socket.outbox.push(frame::text(&step));
+    // what was held may be as much as may wait at all, and comes behind it
+    socket.outbox.flush();
     match result {
         Ok(told) if told.complete => socket.caught_up(told.conversations),
         Err(Error::Invalid(_)) => socket.caught_up(HashMap::new()),

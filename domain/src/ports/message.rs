@@ -76,7 +76,8 @@ pub trait MessageRepository: Send + Sync {
     /// - move its sender's `read_seq` and `delivered_seq` to its seq;
     /// - when it is in a thread, count it in the root's `reply_count` and give the root the same rev.
     ///
-    /// An item that fails spoils no other. The outer error is for the whole batch: then nothing is stored.
+    /// An item that fails spoils no other. The outer error is for the whole batch: then nothing is stored, but after
+    /// `Unavailable` all of it may be: the database may have gone between storing it and saying so.
     async fn append(&self, batch: &[NewMessage]) -> Result<Vec<Result<AppendOutcome>>>;
 
     /// Changes a message's words. Rule: [`Message::check_edit`].
