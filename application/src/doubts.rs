@@ -1,15 +1,17 @@
-//! Messages of which it is not known whether they are stored: the database went away while it took them.
+//! Messages, and changes of messages, of which it is not known whether they are stored: the database went away while
+//! it took them.
 //!
 //! Their senders are answered an error, and nobody else hears anything. They may be stored all the same, and then a
-//! sender that tries again is answered with a duplicate, which is told to nobody either. Clients catch up from the
-//! newest change that they have seen: a message that is told to nobody is lost for them as soon as the next one is
-//! told. So before that, those in doubt are looked up, and told if they are there.
+//! sender that tries again is answered with a duplicate, or that nothing has changed, which is told to nobody either.
+//! Clients catch up from the newest change that they have seen: what is told to nobody is lost for them as soon as the
+//! next one is told. So before that, messages in doubt are looked up, and told if they are there, or are others now.
 
+use std::mem::discriminant;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use connexus_domain::{ConversationId, Error, Message, MessageId, Result};
+use connexus_domain::{ConversationId, Error, Event, Message, MessageId, Result, Rev};
 use futures_util::future::try_join_all;
 use rustc_hash::FxHashMap;
 use tokio::time::Instant;
@@ -44,16 +46,37 @@ struct Known {
     lost: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone)]
 struct Doubt {
     id: MessageId,
     since: Instant,
+    /// It was there before, and may have been changed.
+    change: Option<Change>,
+}
+
+/// A change that a message may have undergone.
+#[derive(Clone)]
+pub(crate) struct Change {
+    /// Its rev before.
+    pub was: Rev,
+    /// How the change is told.
+    pub event: Arc<dyn Fn(Message) -> Event + Send + Sync>,
 }
 
 impl Doubt {
     /// Whether it may still be stored.
     fn is_young(&self) -> bool {
         self.since.elapsed() < PATIENCE
+    }
+
+    /// What is to be told of the message, if what is in doubt has happened.
+    fn event(&self, message: &Message) -> Option<Event> {
+        let event = match &self.change {
+            Some(change) if message.rev > change.was => (change.event)(message.clone()),
+            Some(_) => return None,
+            None => Event::MessageCreated(message.clone()),
+        };
+        Some(event)
     }
 }
 
@@ -65,6 +88,15 @@ impl Doubts {
 
     /// The message may have been stored or not.
     pub fn note(&self, conversation: ConversationId, id: MessageId) {
+        self.add(conversation, id, None);
+    }
+
+    /// The message may have been changed or not.
+    pub fn note_change(&self, conversation: ConversationId, id: MessageId, change: Change) {
+        self.add(conversation, id, Some(change));
+    }
+
+    fn add(&self, conversation: ConversationId, id: MessageId, change: Option<Change>) {
         let mut known = self.lock();
         if known.count >= MOST {
             tracing::warn!(
@@ -77,7 +109,7 @@ impl Doubts {
         }
         let since = Instant::now();
         let waiting = known.waiting.entry(conversation).or_default();
-        waiting.push(Doubt { id, since });
+        waiting.push(Doubt { id, since, change });
         known.count += 1;
         self.some.store(true, Ordering::Relaxed);
     }
@@ -220,31 +252,39 @@ async fn look_up(
     if doubts.is_empty() {
         return Ok(());
     }
-    let (mut stored, mut left) = (Vec::new(), Vec::new());
+    let (mut happened, mut left) = (Vec::new(), Vec::new());
     let messages = context.storage.messages();
     for some in doubts.chunks(STEP) {
         let found = try_join_all(some.iter().map(|doubt| messages.get(doubt.id))).await?;
         for (doubt, message) in some.iter().zip(found) {
-            match message {
-                Some(message) => stored.push(message),
-                None if may_come(doubt) => left.push(*doubt),
-                None => {}
+            let event = message.as_ref().and_then(|message| doubt.event(message));
+            match (message, event) {
+                (Some(message), Some(event)) => happened.push((message, event)),
+                _ if may_come(doubt) => left.push(doubt.clone()),
+                _ => {}
             }
         }
     }
     context.doubts.keep(id, left);
-    tell(context, stored, told).await;
+    tell(context, happened, told).await;
     Ok(())
 }
 
-async fn tell(context: &Context, mut stored: Vec<Message>, told: &mut Vec<Delivery>) {
-    // that one was deleted has been told
-    stored.retain(Message::is_live);
-    stored.sort_unstable_by_key(|message| message.seq);
-    for message in &stored {
-        context.recent.note(message);
-        // its sender was answered an error, and is told, too
-        lanes::tell(context, message, None, told).await;
+async fn tell(context: &Context, mut happened: Vec<(Message, Event)>, told: &mut Vec<Delivery>) {
+    // that one was deleted has been told, or is about to be
+    happened
+        .retain(|(message, event)| message.is_live() || matches!(event, Event::MessageDeleted(_)));
+    happened.sort_by_key(|(message, _)| message.rev);
+    // tried more than once, it is one all the same
+    happened.dedup_by_key(|(message, event)| (message.id, discriminant(event)));
+    // who sent it was answered an error, and is told, too
+    for (message, event) in happened {
+        if matches!(event, Event::MessageCreated(_)) {
+            context.recent.note(&message);
+            lanes::tell(context, &message, None, told).await;
+        } else {
+            lanes::tell_change(context, event, message.conversation_id, told).await;
+        }
     }
 }
 
@@ -270,9 +310,14 @@ mod tests {
             doubts.note(conversation(1), message(number));
         }
         doubts.note(conversation(2), message(4));
-        let [_, second, _] = doubts.of(conversation(1)).try_into().unwrap();
+        let second = doubts.of(conversation(1)).swap_remove(1);
         doubts.keep(conversation(1), vec![second]);
-        assert_eq!(doubts.of(conversation(1)), [second]);
+        let left: Vec<_> = doubts
+            .of(conversation(1))
+            .iter()
+            .map(|one| one.id)
+            .collect();
+        assert_eq!(left, [message(2)]);
         doubts.keep(conversation(1), Vec::new());
         assert!(doubts.some(), "the other conversation's is there");
         assert_eq!(doubts.conversations(), [conversation(2)]);

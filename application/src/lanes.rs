@@ -290,9 +290,22 @@ pub(crate) async fn tell(
             told.push(Delivery::new(event, audience).except(origin));
         }
         // the message is stored; who is connected learns of it at the next sync
-        Err(error) => {
-            tracing::error!(%error, conversation_id = %message.conversation_id, "cannot tell a message: no members");
-            context.hub.resume_all();
+        Err(error) => context.heed(Err(error)),
+    }
+}
+
+/// The same of a change.
+pub(crate) async fn tell_change(
+    context: &Context,
+    event: Event,
+    id: ConversationId,
+    told: &mut Vec<Delivery>,
+) {
+    match context.rosters.get(id).await {
+        Ok(roster) => {
+            let audience = Audience::Many(Arc::clone(&roster.members));
+            told.push(Delivery::new(event, audience));
         }
+        Err(error) => context.heed(Err(error)),
     }
 }

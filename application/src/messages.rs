@@ -13,6 +13,7 @@ use connexus_domain::{
 use crate::Actor;
 use crate::auth::collect;
 use crate::context::Context;
+use crate::doubts::Change;
 pub use crate::lanes::{Sent, Ticket};
 
 /// A message to send, as it came in.
@@ -88,17 +89,11 @@ impl Messages {
         }
     }
 
-    /// Where a message is to which the asker may add something.
-    async fn written_in(&self, id: MessageId, user: UserId) -> Result<ConversationId> {
-        let within = self.seen_in(id, user).await?;
-        self.check_may_write(within, user).await?;
-        Ok(within)
-    }
-
-    /// Where a message is that the asker may see.
-    async fn seen_in(&self, id: MessageId, user: UserId) -> Result<ConversationId> {
+    /// A message to which the asker may add something.
+    async fn writable(&self, id: MessageId, user: UserId) -> Result<Message> {
         let message = self.context.visible_message(id, user).await?;
-        Ok(message.conversation_id)
+        self.check_may_write(message.conversation_id, user).await?;
+        Ok(message)
     }
 
     fn checked(&self, actor: &Actor, id: ConversationId, input: SendMessage) -> Result<NewMessage> {
@@ -142,10 +137,10 @@ impl Messages {
     /// Changes a message's words.
     pub async fn edit(&self, actor: &Actor, id: MessageId, body: &str) -> Result<Message> {
         let body = MessageBody::parse(body)?;
-        let within = self.written_in(id, actor.user_id).await?;
+        let message = self.writable(id, actor.user_id).await?;
         self.change(
             actor,
-            within,
+            message,
             async move |context, by| {
                 context
                     .storage
@@ -160,10 +155,10 @@ impl Messages {
 
     /// Makes a message a tombstone.
     pub async fn delete(&self, actor: &Actor, id: MessageId) -> Result<Message> {
-        let within = self.seen_in(id, actor.user_id).await?;
+        let message = self.get(actor, id).await?;
         self.change(
             actor,
-            within,
+            message,
             async move |context, by| {
                 context
                     .storage
@@ -179,10 +174,10 @@ impl Messages {
     /// Reacts to a message.
     pub async fn react(&self, actor: &Actor, id: MessageId, emoji: &str) -> Result<Message> {
         let (emoji, by) = (Emoji::parse(emoji)?, actor.user_id);
-        let within = self.written_in(id, by).await?;
+        let message = self.writable(id, by).await?;
         self.change(
             actor,
-            within,
+            message,
             async move |context, by| {
                 context
                     .storage
@@ -198,10 +193,10 @@ impl Messages {
     /// Takes a reaction back.
     pub async fn unreact(&self, actor: &Actor, id: MessageId, emoji: &str) -> Result<Message> {
         let (emoji, by) = (Emoji::parse(emoji)?, actor.user_id);
-        let within = self.seen_in(id, by).await?;
+        let message = self.get(actor, id).await?;
         self.change(
             actor,
-            within,
+            message,
             async move |context, by| {
                 context
                     .storage
@@ -218,28 +213,32 @@ impl Messages {
     async fn change<W, F>(
         &self,
         actor: &Actor,
-        within: ConversationId,
+        before: Message,
         work: W,
-        event: impl FnOnce(Message) -> Event + Send + 'static,
+        event: impl Fn(Message) -> Event + Send + Sync + 'static,
     ) -> Result<Message>
     where
         W: FnOnce(Arc<Context>, UserId) -> F + Send + 'static,
         F: Future<Output = Result<Changed>> + Send + 'static,
     {
         let (context, actor) = (Arc::clone(&self.context), actor.clone());
-        self.context
-            .lanes
-            .in_order(within, async move {
-                let Changed { message, changed } =
-                    work(Arc::clone(&context), actor.user_id).await?;
-                if changed {
-                    context
-                        .tell_members(event(message.clone()), actor.origin())
-                        .await;
-                }
-                Ok(message)
-            })
-            .await
+        let (id, within, was) = (before.id, before.conversation_id, before.rev);
+        let work = async move {
+            let result = work(Arc::clone(&context), actor.user_id).await;
+            if let Err(Error::Unavailable { .. }) = result {
+                let event = Arc::new(event);
+                let change = Change { was, event };
+                context.doubts.note_change(within, id, change);
+                return result.map(|done| done.message);
+            }
+            let Changed { message, changed } = result?;
+            if changed {
+                let told = event(message.clone());
+                context.tell_members(told, actor.origin()).await;
+            }
+            Ok(message)
+        };
+        self.context.lanes.in_order(within, work).await
     }
 
     /// Part of the history of one of the asker's conversations.

@@ -121,6 +121,46 @@ async fn play(scenario: impl AsyncFnOnce(&Scene)) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_change_is_told_before_the_next_message() {
+    play(async |scene| {
+        let first = scene.send("first").await.unwrap().message;
+        let messages = &scene.app.messages;
+        scene.memory().is_to([Fate::AnswerLost]);
+        let lost = messages.edit(&scene.actor, first.id, "1st").await;
+        assert!(matches!(lost, Err(Error::Unavailable { .. })), "{lost:?}");
+        // whoever tries again is told that it is so, and nobody else
+        let again = messages.edit(&scene.actor, first.id, "1st").await;
+        assert_eq!(again.unwrap().body.as_deref(), Some("1st"));
+        scene.send("next").await.unwrap();
+        let told = scene.told_in(A_WHILE).await;
+        assert_eq!(told, ["first", "edited: Some(\"1st\")", "next"]);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_is_told_where_nothing_is_written_if_it_is_stored() {
+    play(async |scene| {
+        let first = scene.send("first").await.unwrap().message;
+        let messages = &scene.app.messages;
+        scene.memory().is_to([Fate::NotStored, Fate::AnswerLost]);
+        messages
+            .edit(&scene.actor, first.id, "1")
+            .await
+            .unwrap_err();
+        assert_eq!(scene.told_in(A_WHILE).await, ["first"]);
+        messages
+            .edit(&scene.actor, first.id, "1st")
+            .await
+            .unwrap_err();
+        let told = scene.told_in(A_WHILE).await;
+        assert_eq!(told, ["edited: Some(\"1st\")"]);
+        assert!(scene.told_in(A_WHILE).await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn it_is_told_before_the_next_message() {
     play(async |scene| {
         scene.is_away_for(Fate::AnswerLost, "lost").await;

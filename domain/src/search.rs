@@ -8,11 +8,13 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::iter;
+use std::time::Duration;
 
 use crate::id::{ConversationId, MessageId};
 use crate::page::Limit;
 use crate::sync::Seq;
 use crate::terms::{TermQuery, terms};
+use crate::time::Timestamp;
 
 /// Most messages of a segment.
 pub const SEGMENT_MESSAGES: usize = 64;
@@ -21,6 +23,20 @@ pub const SEGMENT_TERMS: usize = 1_000;
 
 /// Most amendments that a step of indexing takes up: for each a whole segment may have to be read again.
 pub const AMENDMENTS_AT_ONCE: i64 = 256;
+
+/// After which message to go on indexing what was made before `before`, when all up to `until` is indexed. A clock that was
+/// ahead has left `until` in its future, and nothing would be indexed until that has come: then it is what was made in
+/// the last day, most of which is indexed already, and is not indexed again.
+pub fn resumed_after(until: Option<MessageId>, before: Timestamp) -> Option<MessageId> {
+    /// By how much the clocks of several processes may differ.
+    const SKEW: Duration = Duration::from_mins(5);
+    const DAY: Duration = Duration::from_hours(24);
+    let future = MessageId::first_at(before.plus(SKEW));
+    match until {
+        Some(until) if until > future => Some(MessageId::first_at(before.minus(DAY))),
+        other => other,
+    }
+}
 
 /// A stored message, as far as the index is concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]

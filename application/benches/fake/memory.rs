@@ -73,16 +73,24 @@ impl Memory {
     }
 
     pub(super) fn edit(&self, id: MessageId, body: &MessageBody) -> Result<Changed> {
+        let fate = lock(&self.fates).pop_front();
+        if fate == Some(Fate::NotStored) {
+            return Err(Error::unavailable(Fated));
+        }
         let mut stored = lock(&self.messages);
         let rev = next_rev(&stored);
         let message = stored.iter_mut().find(|message| message.id == id);
         let message = message.ok_or(Error::NotFound(Entity::Message))?;
-        message.rev = rev;
-        message.body = Some(body.as_str().to_owned());
-        Ok(Changed {
-            message: message.clone(),
-            changed: true,
-        })
+        let changed = message.body.as_deref() != Some(body.as_str());
+        if changed {
+            message.rev = rev;
+            message.body = Some(body.as_str().to_owned());
+        }
+        let message = message.clone();
+        match fate {
+            Some(Fate::AnswerLost) => Err(Error::unavailable(Fated)),
+            _ => Ok(Changed { message, changed }),
+        }
     }
 }
 

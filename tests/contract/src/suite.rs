@@ -258,6 +258,7 @@ macro_rules! __cases {
                 what_is_indexed_is_found_as_it_is_edited_and_deleted
                 pages_go_through_many_segments
                 who_writes_while_it_is_indexed_is_found
+                a_clock_that_was_ahead_does_not_stop_it
             }
             property {
                 any_sequence_goes_as_the_model_says

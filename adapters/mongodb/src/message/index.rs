@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bson::{Document, doc};
-use connexus_domain::search::{AMENDMENTS_AT_ONCE, Indexable, segments};
+use connexus_domain::search::{AMENDMENTS_AT_ONCE, Indexable, resumed_after, segments};
 use connexus_domain::{ConversationId, Error, Limit, Message, MessageId, Seq, Timestamp};
 use serde::Deserialize;
 
@@ -92,7 +92,8 @@ pub(super) async fn index(tx: &mut Tx<'_>, before: Timestamp, limit: Limit) -> T
     let mut step = Step::default();
     if let Some(state) = lock(tx).await? {
         step.take_out(tx, limit).await?;
-        let arrived = arrived(state.indexed_until.map(message_id), before, limit);
+        let until = resumed_after(state.indexed_until.map(message_id), before);
+        let arrived = arrived(until, before, limit);
         step.take_in(tx, arrived).await?;
     }
     if step.count == 0 {

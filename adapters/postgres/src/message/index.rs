@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use connexus_domain::search::{AMENDMENTS_AT_ONCE, Indexable, Segment, segments};
+use connexus_domain::search::{AMENDMENTS_AT_ONCE, Indexable, Segment, resumed_after, segments};
 use connexus_domain::{ConversationId, Limit, Message, MessageId, Result, Rev, Seq, Timestamp};
 use sqlx::Row as _;
 use sqlx::postgres::PgBindIterExt as _;
@@ -128,6 +128,7 @@ pub(super) async fn index(
         return Ok(0);
     };
     let until = rows::id(&state, 0).map(MessageId::from_uuid)?;
+    let until = resumed_after(Some(until), before).unwrap_or(until);
     // amendments come first: a message is read after it was found to be amended
     let amended = rebuild(&mut tx, limit).await?;
     let added = add(&mut tx, until, MessageId::first_at(before), limit).await?;

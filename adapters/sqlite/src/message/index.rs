@@ -9,7 +9,7 @@ mod write;
 
 use std::collections::{BTreeMap, HashMap};
 
-use connexus_domain::search::{AMENDMENTS_AT_ONCE, Segment, segments};
+use connexus_domain::search::{AMENDMENTS_AT_ONCE, Segment, resumed_after, segments};
 use connexus_domain::{ConversationId, Limit, MessageId, Result, Seq, Timestamp};
 
 use super::tokens::tokens;
@@ -56,8 +56,8 @@ impl Step {
     async fn prepare(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<Self> {
         let state = read::state(tx).await?;
         let amendments = read::amendments(tx, limit.min(AMENDMENTS_AT_ONCE)).await?;
-        let before = MessageId::first_at(before);
-        let new = read::new(tx, state.indexed_until, before, limit).await?;
+        let until = resumed_after(state.indexed_until, before);
+        let new = read::new(tx, until, MessageId::first_at(before), limit).await?;
         let mut step = Self {
             number: state.steps,
             indexed_until: new.last().map(|message| message.id),

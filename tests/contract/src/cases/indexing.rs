@@ -1,9 +1,10 @@
 //! The index of search, which follows what is stored.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use connexus_domain::ports::MessageSearch;
-use connexus_domain::{ConversationId, Limit, Message, MessageId, Timestamp, UserId};
+use connexus_domain::{ConversationId, Limit, Message, MessageId, NewMessage, Timestamp, UserId};
 
 use super::search::{found, library};
 use crate::World;
@@ -196,4 +197,26 @@ pub async fn who_writes_while_it_is_indexed_is_found(w: &World) {
 
 async fn found_now(w: &World, viewer: UserId, text: &str) -> BTreeSet<MessageId> {
     w.found(viewer, text).await.into_iter().collect()
+}
+
+pub async fn a_clock_that_was_ahead_does_not_stop_it(w: &World) {
+    let (reader, [first]) = library(w, ["red"]).await;
+    let now = made_at(first);
+    let (minutes, hour) = (Duration::from_mins(10), Duration::from_hours(1));
+    let at = w.messages().get(first).await.unwrap().unwrap();
+    let early = NewMessage {
+        id: MessageId::first_at(now.plus(hour)),
+        ..w.text(at.conversation_id, reader, "red from the future")
+    };
+    let outcomes = w.messages().append(std::slice::from_ref(&early)).await;
+    stored(outcomes.unwrap().swap_remove(0));
+    assert_eq!(index_all(w).await, 2);
+    let late = w.say(at.conversation_id, reader, "red as ever").await;
+    let before = now.plus(minutes);
+    let taken_in = w.messages().index(before, ALL).await.unwrap();
+    assert!(taken_in > 0, "the clock is right again");
+    assert_eq!(w.messages().index(before, ALL).await.unwrap(), 0);
+    index_all(w).await;
+    let found: BTreeSet<_> = found_now(w, reader, "red").await;
+    assert_eq!(found, BTreeSet::from([first, early.id, late.id]));
 }
