@@ -202,7 +202,9 @@ impl Client {
             Some(Ok(handler)) => {
                 self.left.retain(|left| *left != space.name);
                 self.refusals = 0;
-                self.connection.settle();
+                if !handler.is_guest() {
+                    self.connection.settle();
+                }
                 socket.admit();
                 self.joined.push(Joined { socket, handler });
                 if let Some(joined) = self.joined.last_mut() {

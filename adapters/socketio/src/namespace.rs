@@ -50,6 +50,12 @@ impl Refusal {
 /// [`Socket::emit_with_ack`] arrives in this row too: wait for it in a [`Later`], not in `event`.
 #[async_trait(?Send)]
 pub trait Handler {
+    /// Whether nobody knows yet who this is. Its session counts against its address until that is
+    /// [settled](Socket::settle), as one does that has joined nothing.
+    fn is_guest(&self) -> bool {
+        false
+    }
+
     /// The answer to the CONNECT is queued; what is emitted now comes after it.
     async fn connected(&mut self) {}
 

@@ -29,8 +29,8 @@ pub struct Settings {
     pub max_namespaces: usize,
     /// Sessions of the process; a handshake too many is answered 503.
     pub max_sessions: usize,
-    /// Sessions of one client address (IPv6: one /64) that have joined no namespace yet; a handshake too many
-    /// is answered 429. Never more than half of `max_sessions`.
+    /// Sessions of one client address (IPv6: one /64) that have joined no namespace yet, but as
+    /// [guests](crate::Handler::is_guest); a handshake too many is answered 429. Never more than half of `max_sessions`.
     pub max_unjoined: usize,
     /// Whether HTTP long-polling is offered.
     pub polling: bool,

@@ -173,6 +173,11 @@ impl Socket {
         }
     }
 
+    /// It is known by now who this is: the session no longer counts against its address.
+    pub fn settle(&self) {
+        self.inner.connection.settle();
+    }
+
     /// Leaves the namespace on the server's side. The client sees "io server disconnect" and does not
     /// reconnect by itself.
     pub fn disconnect(&self) {

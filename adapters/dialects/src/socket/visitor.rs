@@ -118,6 +118,7 @@ impl Visitor {
         let registration =
             Worker::here(app.hub()).connect(connection, Rc::clone(&conn.outlet) as Rc<_>);
         self.known.set(true);
+        self.socket.settle();
         self.state = State::Known {
             conn: Rc::clone(&conn),
             _registration: registration,
@@ -210,6 +211,10 @@ impl Visitor {
 
 #[async_trait(?Send)]
 impl Handler for Visitor {
+    fn is_guest(&self) -> bool {
+        matches!(self.state, State::Unknown { .. })
+    }
+
     async fn connected(&mut self) {
         if let State::Proven(actor) = &self.state {
             let actor = Actor::clone(actor);

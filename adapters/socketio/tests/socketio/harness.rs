@@ -35,6 +35,7 @@ struct Tester {
 struct Joined {
     socket: Socket,
     notes: Notes,
+    guest: bool,
 }
 
 #[async_trait(?Send)]
@@ -55,12 +56,20 @@ impl Namespace for Tester {
             socket.emit("early", &());
         }
         let notes = Arc::clone(&self.notes);
-        Ok(Box::new(Joined { socket, notes }))
+        Ok(Box::new(Joined {
+            socket,
+            notes,
+            guest: auth["guest"] == true,
+        }))
     }
 }
 
 #[async_trait(?Send)]
 impl Handler for Joined {
+    fn is_guest(&self) -> bool {
+        self.guest
+    }
+
     async fn event(&mut self, event: Event) -> Later {
         match event.name.as_str() {
             "echo" => {
@@ -100,6 +109,7 @@ impl Handler for Joined {
                     .expect("notes")
                     .push(format!("{offered:?}"));
             }
+            "settle" => self.socket.settle(),
             "leave" => self.socket.disconnect(),
             "close" => self.socket.close(),
             "panic" => panic!("as asked"),

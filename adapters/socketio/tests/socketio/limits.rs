@@ -149,6 +149,29 @@ async fn however_many_are_allowed_one_address_has_half_of_the_sessions() {
 }
 
 #[tokio::test]
+async fn a_guest_counts_until_it_is_known() {
+    let settings = Settings {
+        max_unjoined: 1,
+        ..quick()
+    };
+    let running = start(settings);
+    let polling = "EIO=4&transport=polling";
+    let query = running.polling().await;
+    running.post(&query, r#"40{"guest":true}"#).await;
+    assert!(running.get(&query).await.1.starts_with("40{"));
+    assert_eq!(
+        running.get(polling).await.0,
+        429,
+        "nobody knows who that is"
+    );
+    running.post(&query, r#"42["settle"]"#).await;
+    let room = async { while running.get(polling).await.0 == 429 {} };
+    tokio::time::timeout(Duration::from_secs(20), room)
+        .await
+        .expect("it is known");
+}
+
+#[tokio::test]
 async fn a_slow_reader_is_ended() {
     let settings = Settings {
         queue: QueueLimits {
