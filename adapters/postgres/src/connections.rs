@@ -5,9 +5,9 @@
 //! should rests here instead, for the next caller. The pool sees each of them from time to time, since it knows how
 //! old a connection may become, and how long an idle one is kept.
 //!
-//! What a call leaves behind that was given up in the middle, nobody knows: to the pool, a connection in a
-//! transaction that it was not told of is as good as any. So it is ended, and so is one that does not answer: whoever
-//! waits for that waits for a bounded time.
+//! What a call leaves behind that was given up in the middle, the pool does not know: to it, a connection in a
+//! transaction that it was not told of is as good as any. So that is brought to its end here, for a bounded time, and a
+//! connection that does not answer by then is ended.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,7 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::open::{FRESH, Losses};
 
-/// How long a connection that is not needed is waited for.
+/// How long a connection is waited for that nobody needs at the moment.
 const PATIENCE: Duration = Duration::from_secs(5);
 const THERE: &str = "it goes when all goes";
 /// For how long a connection may go from hand to hand before the pool sees it again.
@@ -78,8 +78,9 @@ impl Connections {
     /// Begins a transaction with this statement.
     pub async fn begin(self: &Arc<Self>, statement: &'static str) -> Result<Tx, sqlx::Error> {
         let mut loan = self.lend().await?;
+        loan.begun = true;
         run(&mut loan, statement).await?;
-        Ok(Tx(Some(loan)))
+        Ok(Tx(loan))
     }
 
     /// Ends all connections, after what is under way with them.
@@ -101,9 +102,10 @@ impl Connections {
         };
         Ok(Loan {
             connection: Unsure::from(connection),
+            begun: false,
             drawn,
             home: Arc::clone(self),
-            turn,
+            turn: Some(turn),
         })
     }
 
@@ -212,23 +214,55 @@ impl Drop for Unsure {
     }
 }
 
-/// A connection for one statement, after which it rests. With any other end it is ended, too.
+/// A connection for one statement or transaction, after which it rests. What is given up before its end is brought to
+/// it by a task.
 #[derive(Debug)]
 pub(crate) struct Loan {
     connection: Unsure,
+    /// A transaction may be open.
+    begun: bool,
     drawn: Instant,
     home: Arc<Connections>,
     /// Given up after the connection.
-    turn: OwnedSemaphorePermit,
+    turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Loan {
-    /// Its statement has ended as it should.
-    pub fn rest(self) {
-        if let Some(connection) = self.connection.into_inner() {
+    /// What was asked of it has ended.
+    pub fn rest(mut self) {
+        if let Some(connection) = self.connection.0.take() {
             self.home.rest(connection, self.drawn);
         }
-        drop(self.turn);
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        let Ok(here) = Handle::try_current() else {
+            return;
+        };
+        let Some(connection) = self.connection.0.take() else {
+            return;
+        };
+        let mut connection = Unsure::from(connection);
+        let (begun, drawn, turn) = (self.begun, self.drawn, self.turn.take());
+        let home = Arc::clone(&self.home);
+        here.spawn(async move {
+            let ending = async {
+                if begun {
+                    run(&mut connection, "ROLLBACK").await
+                } else {
+                    connection.ping().await
+                }
+            };
+            let ended = tokio::time::timeout(PATIENCE, ending).await;
+            if matches!(ended, Ok(Ok(())))
+                && let Some(connection) = connection.into_inner()
+            {
+                home.rest(connection, drawn);
+            }
+            drop(turn);
+        });
     }
 }
 
@@ -248,7 +282,7 @@ impl DerefMut for Loan {
 
 /// A transaction; rolled back when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Tx(Option<Loan>);
+pub(crate) struct Tx(Loan);
 
 impl Tx {
     pub async fn commit(self) -> Result<(), sqlx::Error> {
@@ -259,8 +293,8 @@ impl Tx {
         self.end("ROLLBACK").await
     }
 
-    async fn end(mut self, statement: &'static str) -> Result<(), sqlx::Error> {
-        let mut loan = self.0.take().expect(THERE);
+    async fn end(self, statement: &'static str) -> Result<(), sqlx::Error> {
+        let Self(mut loan) = self;
         run(&mut loan, statement).await?;
         loan.rest();
         Ok(())
@@ -271,26 +305,13 @@ impl Deref for Tx {
     type Target = PgConnection;
 
     fn deref(&self) -> &PgConnection {
-        self.0.as_ref().expect(THERE)
+        &self.0
     }
 }
 
 impl DerefMut for Tx {
     fn deref_mut(&mut self) -> &mut PgConnection {
-        self.0.as_mut().expect(THERE)
-    }
-}
-
-impl Drop for Tx {
-    fn drop(&mut self) {
-        if let (Some(mut loan), Ok(here)) = (self.0.take(), Handle::try_current()) {
-            here.spawn(async move {
-                let ended = tokio::time::timeout(PATIENCE, run(&mut loan, "ROLLBACK")).await;
-                if matches!(ended, Ok(Ok(()))) {
-                    loan.rest();
-                }
-            });
-        }
+        &mut self.0
     }
 }
 

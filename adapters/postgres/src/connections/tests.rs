@@ -69,10 +69,14 @@ async fn a_transaction_that_is_given_up_as_it_begins_is_in_nobodys_way() {
     let connections = connections(&database, 1);
     for begin in ["BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"] {
         connections.process().await.unwrap();
-        let mut beginning = Box::pin(connections.begin(begin));
-        let once = std::future::poll_fn(|cx| Poll::Ready(beginning.as_mut().poll(cx)));
-        assert!(once.await.is_pending(), "it is not given up in the middle");
-        drop(beginning);
+        // mostly the answer is not there at once
+        loop {
+            let mut beginning = Box::pin(connections.begin(begin));
+            let once = std::future::poll_fn(|cx| Poll::Ready(beginning.as_mut().poll(cx)));
+            if once.await.is_pending() {
+                break;
+            }
+        }
         let look = Look::Alone(connections.lend().await.unwrap());
         sqlx::query("INSERT INTO kept VALUES (1)")
             .execute(look)
@@ -151,7 +155,7 @@ impl Relay {
 }
 
 #[tokio::test]
-async fn what_failed_rests_and_what_was_given_up_does_not() {
+async fn what_failed_rests_and_what_was_given_up_rests_when_it_ends() {
     let database = Database::empty().await;
     let connections = connections(&database, 1);
     let first = connections.process().await.unwrap();
@@ -169,8 +173,8 @@ async fn what_failed_rests_and_what_was_given_up_does_not() {
     let sleeping = sqlx::query("SELECT pg_sleep(1)").fetch_all(look);
     let soon = Duration::from_millis(20);
     tokio::time::timeout(soon, sleeping).await.unwrap_err();
-    assert_eq!(connections.rest_and_pool(), (0, 0));
-    assert_ne!(connections.process().await.unwrap(), first);
+    assert_eq!(connections.rest_and_pool(), (0, 0), "it still sleeps");
+    assert_eq!(connections.process().await.unwrap(), first);
 }
 
 #[tokio::test(flavor = "multi_thread")]
