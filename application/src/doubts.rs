@@ -281,10 +281,8 @@ async fn tell(context: &Context, mut happened: Vec<(Message, Event)>, told: &mut
     for (message, event) in happened {
         if matches!(event, Event::MessageCreated(_)) {
             context.recent.note(&message);
-            lanes::tell(context, &message, None, told).await;
-        } else {
-            lanes::tell_change(context, event, message.conversation_id, told).await;
         }
+        lanes::tell(context, event, None, told).await;
     }
 }
 

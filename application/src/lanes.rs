@@ -210,7 +210,8 @@ async fn write(context: &Arc<Context>, sends: Vec<Send>) {
             Ok(AppendOutcome::Appended(numbers)) => {
                 let message = new.into_message(numbers);
                 context.recent.note(&message);
-                tell(context, &message, origin, &mut told).await;
+                let event = Event::MessageCreated(message.clone());
+                tell(context, event, origin, &mut told).await;
                 Ok(Sent {
                     message,
                     duplicate: false,
@@ -276,36 +277,25 @@ fn count_mismatch() -> Error {
     Error::internal(LaneError::CountMismatch)
 }
 
+/// Puts an event in line for all members of its conversation, but not for the connection that gets an answer instead.
 pub(crate) async fn tell(
     context: &Context,
-    message: &Message,
-    origin: Option<Exclusion>,
-    told: &mut Vec<Delivery>,
-) {
-    match context.rosters.get(message.conversation_id).await {
-        Ok(roster) => {
-            told.extend(context.typists.sent(message, &roster));
-            let audience = Audience::Many(Arc::clone(&roster.members));
-            let event = Event::MessageCreated(message.clone());
-            told.push(Delivery::new(event, audience).except(origin));
-        }
-        // the message is stored; who is connected learns of it at the next sync
-        Err(error) => context.heed(Err(error)),
-    }
-}
-
-/// The same of a change.
-pub(crate) async fn tell_change(
-    context: &Context,
     event: Event,
-    id: ConversationId,
+    except: Option<Exclusion>,
     told: &mut Vec<Delivery>,
 ) {
+    let Some(id) = event.conversation_id() else {
+        return;
+    };
     match context.rosters.get(id).await {
         Ok(roster) => {
+            if let Event::MessageCreated(message) = &event {
+                told.extend(context.typists.sent(message, &roster));
+            }
             let audience = Audience::Many(Arc::clone(&roster.members));
-            told.push(Delivery::new(event, audience));
+            told.push(Delivery::new(event, audience).except(except));
         }
+        // it is stored; who is connected learns of it at the next sync
         Err(error) => context.heed(Err(error)),
     }
 }

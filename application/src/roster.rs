@@ -4,7 +4,6 @@
 //! database has the last word on every send. Every change of members in this process drops the entry in the
 //! conversation's lane, before anything later is told; entries also expire, for what other processes do.
 
-use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -49,8 +48,8 @@ impl Rosters {
     pub fn new(storage: Arc<dyn Storage>, settings: &DeliverySettings) -> Self {
         let cache = Cache::builder()
             .max_capacity(settings.roster_cache)
-            .weigher(|_, roster: &Arc<Dated<Roster>>| {
-                u32::try_from(roster.members.len())
+            .weigher(|_, roster: &Dated<Roster>| {
+                u32::try_from(roster.value.members.len())
                     .unwrap_or(u32::MAX)
                     .saturating_add(4)
             })
@@ -63,12 +62,12 @@ impl Rosters {
     }
 
     /// The members, from the cache or the database. Simultaneous misses share one look-up.
-    pub async fn get(&self, id: ConversationId) -> Result<Arc<Dated<Roster>>> {
+    pub async fn get(&self, id: ConversationId) -> Result<Arc<Roster>> {
         self.known.get(id, || self.load(id)).await
     }
 
     /// The members, among whom `user` must be; asks the database for that one before it says no.
-    pub async fn of_member(&self, id: ConversationId, user: UserId) -> Result<Arc<Dated<Roster>>> {
+    pub async fn of_member(&self, id: ConversationId, user: UserId) -> Result<Arc<Roster>> {
         let cached = self.get(id).await?;
         if cached.contains(user) {
             return Ok(cached);
@@ -121,28 +120,28 @@ impl Rosters {
 /// What is known of conversations. A look-up that is under way while something changes is not believed: it may have
 /// read what was before, and the cache would keep that.
 struct Known<V> {
-    cache: Cache<ConversationId, Arc<Dated<V>>>,
+    cache: Cache<ConversationId, Dated<V>>,
     /// How often something has changed, by conversation; several share a place.
     changes: Box<[AtomicU64]>,
 }
 
 /// What was read, and how often it had changed by then.
-#[derive(Debug)]
-pub(crate) struct Dated<V> {
-    value: V,
+struct Dated<V> {
+    value: Arc<V>,
     as_of: u64,
 }
 
-impl<V> Deref for Dated<V> {
-    type Target = V;
-
-    fn deref(&self) -> &V {
-        &self.value
+impl<V> Clone for Dated<V> {
+    fn clone(&self) -> Self {
+        Self {
+            value: Arc::clone(&self.value),
+            as_of: self.as_of,
+        }
     }
 }
 
 impl<V: Send + Sync + 'static> Known<V> {
-    fn new(cache: Cache<ConversationId, Arc<Dated<V>>>) -> Self {
+    fn new(cache: Cache<ConversationId, Dated<V>>) -> Self {
         const PLACES: usize = 4_096;
         Self {
             cache,
@@ -150,20 +149,20 @@ impl<V: Send + Sync + 'static> Known<V> {
         }
     }
 
-    async fn get<F>(&self, id: ConversationId, load: impl Fn() -> F) -> Result<Arc<Dated<V>>>
+    async fn get<F>(&self, id: ConversationId, load: impl Fn() -> F) -> Result<Arc<V>>
     where
         F: Future<Output = Result<V>>,
     {
         loop {
             let dated = async {
                 let as_of = self.changes(id).load(Ordering::Acquire);
-                let value = load().await?;
-                Ok(Arc::new(Dated { value, as_of }))
+                let value = Arc::new(load().await?);
+                Ok(Dated { value, as_of })
             };
             let found = self.cache.try_get_with(id, dated).await;
             let found = found.map_err(|error: Arc<Error>| Error::clone(&error))?;
             if self.holds(id, &found) {
-                return Ok(found);
+                return Ok(found.value);
             }
             // not what somebody else has read again by now
             if self.peek(id).await.is_none() {
@@ -173,9 +172,10 @@ impl<V: Send + Sync + 'static> Known<V> {
     }
 
     /// What is cached, if it is.
-    async fn peek(&self, id: ConversationId) -> Option<Arc<Dated<V>>> {
+    async fn peek(&self, id: ConversationId) -> Option<Arc<V>> {
         let found = self.cache.get(&id).await;
-        found.filter(|found| self.holds(id, found))
+        let found = found.filter(|found| self.holds(id, found));
+        found.map(|found| found.value)
     }
 
     async fn forget(&self, id: ConversationId) {
@@ -224,10 +224,10 @@ mod tests {
             tokio::join!(later, release).0
         };
         let (first, later) = tokio::join!(known.get(id, load), change);
-        assert_eq!((first.unwrap().value, later.unwrap().value), (1, 1));
-        assert_eq!(known.get(id, load).await.unwrap().value, 1, "it is kept");
+        assert_eq!((*first.unwrap(), *later.unwrap()), (1, 1));
+        assert_eq!(*known.get(id, load).await.unwrap(), 1, "it is kept");
         known.forget(id).await;
         assert!(known.peek(id).await.is_none());
-        assert_eq!(known.get(id, load).await.unwrap().value, 2);
+        assert_eq!(*known.get(id, load).await.unwrap(), 2);
     }
 }

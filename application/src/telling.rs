@@ -9,6 +9,7 @@ use crate::Actor;
 use crate::context::Context;
 use crate::doubts;
 use crate::hub::{Audience, Delivery, Exclusion};
+use crate::lanes;
 
 impl Context {
     /// What came of telling something that is stored. Who is connected and could not be told learns of it by a sync.
@@ -26,20 +27,12 @@ impl Context {
     /// Tells an event to all members of its conversation, which has been changed by it, but not to the
     /// connection that caused it, if that one gets an answer instead. Call it in the conversation's lane.
     pub(crate) async fn tell_members(&self, event: Event, except: Option<Exclusion>) {
-        self.heed(self.try_to_tell_members(event, except).await);
-    }
-
-    async fn try_to_tell_members(&self, event: Event, except: Option<Exclusion>) -> Result<()> {
-        let Some(id) = event.conversation_id() else {
-            return Ok(());
-        };
-        let roster = self.rosters.get(id).await?;
-        let audience = Audience::Many(Arc::clone(&roster.members));
         let mut told = Vec::with_capacity(1);
-        doubts::settle(self, id, &mut told).await;
-        told.push(Delivery::new(event, audience).except(except));
+        if let Some(id) = event.conversation_id() {
+            doubts::settle(self, id, &mut told).await;
+        }
+        lanes::tell(self, event, except, &mut told).await;
         self.publish_all(told).await;
-        Ok(())
     }
 
     /// Tells each connected member of a new conversation that it is there, each with its own part.

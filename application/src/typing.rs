@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Actor;
 use crate::context::Context;
 use crate::hub::{Audience, Delivery};
-use crate::roster::{Dated, Roster};
+use crate::roster::Roster;
 
 /// At most one start is told per user and conversation in this time, unless its user said in between to have stopped.
 const QUIET: Duration = Duration::from_secs(3);
@@ -152,7 +152,7 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
 }
 
 /// Who is there, if the user may write there.
-async fn roster(context: &Context, id: ConversationId, user: UserId) -> Result<Arc<Dated<Roster>>> {
+async fn roster(context: &Context, id: ConversationId, user: UserId) -> Result<Arc<Roster>> {
     let roster = context.rosters.of_member(id, user).await?;
     if let Some(peer) = roster.peer_of(user) {
         context.check_not_blocked(user, peer).await?;
@@ -165,7 +165,7 @@ async fn may_be_told(
     context: &Context,
     id: ConversationId,
     user: UserId,
-) -> Result<Option<Arc<Dated<Roster>>>> {
+) -> Result<Option<Arc<Roster>>> {
     let roster = roster(context, id, user).await?;
     let small = roster.members.len() <= context.settings.delivery.chatter_max_members;
     Ok(small.then_some(roster))

@@ -185,31 +185,28 @@ fn secure(headers: &mut HeaderMap, path: Path, hsts: bool) {
     }
 }
 
-/// Refuses bodies that are compressed: a few bytes of one may be gigabytes, all of them unpacked before anybody could
+/// Refuses a body that is compressed: a few bytes of one may be gigabytes, all of them unpacked before anybody could
 /// compare them with a limit.
-pub async fn plain_bodies(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let codings = request.headers().get_all(header::CONTENT_ENCODING);
-    let plain = codings
-        .map(HeaderValue::as_bytes)
-        .all(|coding| coding.eq_ignore_ascii_case(b"identity"));
-    if plain {
-        return Ok(next.call(request).await?.map_into_left_body());
+fn check_plain(headers: &HeaderMap) -> Result<(), Failure> {
+    let mut codings = headers.get_all(header::CONTENT_ENCODING);
+    if codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Ok(());
     }
-    let refused = Failure::Request(
+    Err(Failure::Request(
         ErrorCode::UnsupportedMediaType,
         "the body must not be compressed: no Content-Encoding".to_owned(),
-    );
-    Ok(request.error_response(refused).map_into_right_body())
+    ))
 }
 
-/// Counts requests of the API by address, before anything else is done for them.
+/// Refuses what nobody can afford to read, and counts requests of the API by address, before anything else is done for
+/// them.
 pub async fn limit(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    if let Err(refused) = check_plain(request.headers()) {
+        return Ok(request.error_response(refused).map_into_right_body());
+    }
     let gateway = request.app_data::<Data<Gateway>>().cloned();
     let Some(gateway) = gateway.filter(|_| is_api(routed(request.request()))) else {
         return Ok(next.call(request).await?.map_into_left_body());

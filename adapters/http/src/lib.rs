@@ -52,7 +52,6 @@ pub fn app<F: FnOnce(&mut ServiceConfig)>(
         .configure(|cfg| configure(gateway, cfg))
         .default_service(web::to(no_such_route))
         .wrap(from_fn(edge::limit))
-        .wrap(from_fn(edge::plain_bodies))
         .wrap(edge::cors(&gateway.settings.cors_origins))
         .wrap(Compress::default())
         .wrap(from_fn(edge::observe))

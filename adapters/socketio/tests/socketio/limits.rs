@@ -171,16 +171,19 @@ async fn a_guest_counts_until_it_is_known() {
         .expect("it is known");
 }
 
-#[tokio::test]
-async fn a_slow_reader_is_ended() {
-    let settings = Settings {
+fn short_queue() -> Settings {
+    Settings {
         queue: QueueLimits {
             packets: 16,
             bytes: 100_000,
         },
         ..quick()
-    };
-    let running = start(settings);
+    }
+}
+
+#[tokio::test]
+async fn a_slow_reader_is_ended() {
+    let running = start(short_queue());
     let mut client = running.joined().await;
     client.send(r#"42["flood"]"#).await;
     assert_eq!(client.closed().await, Some(1013));
@@ -193,14 +196,7 @@ async fn a_slow_reader_is_ended() {
 
 #[tokio::test]
 async fn what_follows_a_packet_bigger_than_the_queue_does_not_end_the_session() {
-    let settings = Settings {
-        queue: QueueLimits {
-            packets: 16,
-            bytes: 100_000,
-        },
-        ..quick()
-    };
-    let running = start(settings);
+    let running = start(short_queue());
     let query = running.polling().await;
     running.post(&query, "40").await;
     running.get(&query).await;
@@ -219,14 +215,7 @@ async fn what_follows_a_packet_bigger_than_the_queue_does_not_end_the_session() 
 
 #[tokio::test]
 async fn what_matters_less_is_dropped_first() {
-    let settings = Settings {
-        queue: QueueLimits {
-            packets: 16,
-            bytes: 100_000,
-        },
-        ..quick()
-    };
-    let running = start(settings);
+    let running = start(short_queue());
     let query = running.polling().await;
     running.post(&query, "40").await;
     running.get(&query).await;

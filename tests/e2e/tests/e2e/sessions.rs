@@ -80,7 +80,7 @@ async fn a_socket_is_told_before_its_session_ends() {
 async fn who_logs_out_and_is_gone_at_once_is_logged_out_everywhere() {
     let app = TestApp::shared().await;
     let mut ended = 0;
-    for ann in app.crowd(30).await {
+    for (n, ann) in (0..).zip(app.crowd(30).await) {
         let mut socket = ann.ws().await;
         let mut leaving = TcpStream::connect(app.address()).await.unwrap();
         let request = format!(
@@ -89,7 +89,7 @@ async fn who_logs_out_and_is_gone_at_once_is_logged_out_everywhere() {
         );
         leaving.write_all(request.as_bytes()).await.unwrap();
         // as long as it takes to begin, and mostly not as long as it takes to end
-        tokio::time::sleep(Duration::from_micros(100 * (ended % 10))).await;
+        tokio::time::sleep(Duration::from_micros(100 * (n % 10))).await;
         drop(leaving);
         tokio::time::sleep(Duration::from_millis(20)).await;
         let refresh = json!({"refresh_token": ann.refresh_token});
