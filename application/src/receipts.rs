@@ -29,6 +29,10 @@ const STEP: usize = 64;
 /// messages waiting, at the database and for the thread that tells them.
 const STEPS: usize = 25;
 
+/// For how many times as long deliveries gather that nobody is told of: in a conversation of a thousand, each
+/// message moves a thousand watermarks.
+const QUIET: u32 = 10;
+
 /// Writes what has gathered: reads at once, deliveries after a moment and in steps.
 pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
     let pending = Arc::clone(&context.pending_receipts);
@@ -36,6 +40,7 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
     let (mut some, mut due_at) = (false, Instant::now());
     let (mut awaited, mut next_at) = (false, Instant::now());
     let (mut due, mut step) = (false, STEP);
+    let mut moments = 0;
     while !stop.is_cancelled() {
         tokio::select! {
             () = stop.cancelled() => break,
@@ -49,9 +54,12 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
                 continue;
             }
             () = sleep_until(due_at), if some && !due => {
-                some = false;
-                due = true;
-                step = pending.fall_due().div_ceil(STEPS).max(STEP);
+                moments = (moments + 1) % QUIET;
+                let marks = pending.fall_due(moments == 0);
+                due = marks > 0;
+                step = marks.div_ceil(STEPS).max(STEP);
+                some = pending.gathers();
+                due_at = Instant::now() + settings.receipt_flush;
                 continue;
             }
             () = sleep_until(next_at), if awaited || due => {}
@@ -67,7 +75,7 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
         due = pending.due() > 0;
         next_at = Instant::now() + BREATH;
     }
-    pending.fall_due();
+    pending.fall_due(true);
     for _ in 0..LAST_ATTEMPTS {
         if flush(&context, usize::MAX).await {
             break;

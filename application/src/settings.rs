@@ -118,7 +118,7 @@ impl Default for CoalescerSettings {
 pub struct DeliverySettings {
     /// Above this number of members, typing and per-member receipts are not pushed.
     pub chatter_max_members: usize,
-    /// How long delivered receipts gather before they are written.
+    /// How long delivered receipts gather before they are written; ten times as long where they are not pushed.
     pub receipt_flush: Duration,
     /// How long typing, presence and receipts may wait for something that is written to the same connection.
     pub linger: Duration,

@@ -81,6 +81,8 @@ pub struct Hub {
     worker_queue: usize,
     /// How long what is not essential may wait to be written.
     linger: Duration,
+    /// In conversations with more members, nobody is told of receipts.
+    chatter_max_members: usize,
     presence: Arc<Registry>,
     receipts: Arc<Pending>,
     /// How many connections want a scene, and how many also messages.
@@ -97,6 +99,7 @@ impl Hub {
             workers: RwLock::default(),
             worker_queue: settings.worker_queue,
             linger: settings.linger,
+            chatter_max_members: settings.chatter_max_members,
             presence,
             receipts,
             wanting: Default::default(),

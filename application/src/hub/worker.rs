@@ -377,6 +377,8 @@ async fn flush(waiting: &RefCell<Vec<Rc<dyn Outlet>>>, flushing: &mut Vec<Rc<dyn
 struct Reached<'d> {
     /// What is noted as delivered, if the event is such.
     message: Option<&'d Message>,
+    /// How many are told.
+    members: usize,
     users: Vec<UserId>,
     connections: u64,
 }
@@ -387,8 +389,13 @@ impl<'d> Reached<'d> {
             Event::MessageCreated(message) => Some(message),
             _ => None,
         };
+        let members = match delivery.audience() {
+            Audience::Many(members) => members.len(),
+            Audience::One(_) => 1,
+        };
         Self {
             message,
+            members,
             users: Vec::new(),
             connections: 0,
         }
@@ -409,7 +416,11 @@ impl<'d> Reached<'d> {
     fn report(self, hub: &Hub) {
         metrics::counter!("connexus_deliveries_total").increment(self.connections);
         if let Some(message) = self.message {
-            hub.receipts.delivered(message, &self.users);
+            if self.members > hub.chatter_max_members {
+                hub.receipts.delivered_quietly(message, &self.users);
+            } else {
+                hub.receipts.delivered(message, &self.users);
+            }
         }
     }
 }

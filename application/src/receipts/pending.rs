@@ -21,6 +21,8 @@ pub(super) type Marks = FxHashMap<(ConversationId, UserId), Mark>;
 #[derive(Default)]
 struct Gathered {
     marks: Marks,
+    /// The same in conversations where nobody is told: it may gather for longer.
+    quiet: Marks,
     /// What has gathered for long enough, and is written step by step.
     due: Marks,
     waiting: Vec<Waiting>,
@@ -67,10 +69,21 @@ impl Pending {
         }
         let mut gathered = self.gathered();
         for user in users {
-            let key = (message.conversation_id, *user);
-            let mark = gathered.marks.entry(key).or_default();
-            mark.delivered = mark.delivered.max(message.seq);
+            let mark = reached(&mut gathered.marks, message, *user);
             mark.sent_by(message.sender_id);
+        }
+        drop(gathered);
+        self.some.notify_one();
+    }
+
+    /// A message was handed to connections of these users, in a conversation where nobody is told of it.
+    pub fn delivered_quietly(&self, message: &Message, users: &[UserId]) {
+        if users.is_empty() {
+            return;
+        }
+        let mut gathered = self.gathered();
+        for user in users {
+            reached(&mut gathered.quiet, message, *user);
         }
         drop(gathered);
         self.some.notify_one();
@@ -101,18 +114,23 @@ impl Pending {
     /// The highest message that was handed over and is not known to be written yet; 0 when none is.
     pub fn delivered_seq(&self, conversation_id: ConversationId, user_id: UserId) -> Seq {
         let gathered = self.gathered();
-        [&gathered.marks, &gathered.due, &*gathered.writing]
-            .into_iter()
-            .filter_map(|marks| marks.get(&(conversation_id, user_id)))
-            .map(|mark| mark.delivered.max(mark.read))
-            .max()
-            .unwrap_or(0)
+        [
+            &gathered.marks,
+            &gathered.quiet,
+            &gathered.due,
+            &*gathered.writing,
+        ]
+        .into_iter()
+        .filter_map(|marks| marks.get(&(conversation_id, user_id)))
+        .map(|mark| mark.delivered.max(mark.read))
+        .max()
+        .unwrap_or(0)
     }
 
     /// How many watermarks wait.
     pub fn len(&self) -> usize {
         let gathered = self.gathered();
-        gathered.marks.len() + gathered.due.len()
+        gathered.marks.len() + gathered.quiet.len() + gathered.due.len()
     }
 
     /// How many are due.
@@ -120,14 +138,20 @@ impl Pending {
         self.gathered().due.len()
     }
 
-    /// What has gathered until now is due; how many are.
-    pub(super) fn fall_due(&self) -> usize {
+    /// Whether anything still gathers.
+    pub(super) fn gathers(&self) -> bool {
+        let gathered = self.gathered();
+        !(gathered.marks.is_empty() && gathered.quiet.is_empty())
+    }
+
+    /// What has gathered until now is due, what nobody is told of `with_quiet` only; how many are.
+    pub(super) fn fall_due(&self, with_quiet: bool) -> usize {
         let mut gathered = self.gathered();
         let marks = std::mem::take(&mut gathered.marks);
-        if gathered.due.is_empty() {
-            gathered.due = marks;
-        } else {
-            merge(&mut gathered.due, &marks);
+        put(&mut gathered.due, marks);
+        if with_quiet {
+            let quiet = std::mem::take(&mut gathered.quiet);
+            put(&mut gathered.due, quiet);
         }
         gathered.due.len()
     }
@@ -140,7 +164,11 @@ impl Pending {
         let mut marks: Marks = gathered.due.extract_if(|_, _| true).take(most).collect();
         for wait in &waiting {
             let key = (wait.conversation_id, wait.user_id);
-            let older = [gathered.marks.remove(&key), gathered.due.remove(&key)];
+            let older = [
+                gathered.marks.remove(&key),
+                gathered.quiet.remove(&key),
+                gathered.due.remove(&key),
+            ];
             for older in older.iter().flatten() {
                 marks.entry(key).or_default().merge(older);
             }
@@ -163,6 +191,20 @@ impl Pending {
 
     fn gathered(&self) -> MutexGuard<'_, Gathered> {
         self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn reached<'m>(marks: &'m mut Marks, message: &Message, user: UserId) -> &'m mut Mark {
+    let mark = marks.entry((message.conversation_id, user)).or_default();
+    mark.delivered = mark.delivered.max(message.seq);
+    mark
+}
+
+fn put(into: &mut Marks, marks: Marks) {
+    if into.is_empty() {
+        *into = marks;
+    } else {
+        merge(into, &marks);
     }
 }
 
@@ -197,7 +239,7 @@ mod tests {
         let conversation = message(7).conversation_id;
         pending.delivered(&message(7), &users);
         assert!(pending.take(4).0.is_empty(), "nothing is due yet");
-        pending.fall_due();
+        pending.fall_due(false);
         pending.delivered(&message(8), &users[..1]);
         let mut taken = HashSet::new();
         for left in [6, 2, 0] {
@@ -225,7 +267,7 @@ mod tests {
         let pending = Pending::default();
         let sent = message(7);
         pending.delivered(&sent, &[user(0)]);
-        pending.fall_due();
+        pending.fall_due(false);
         let _answer = pending.read(sent.conversation_id, user(0), 5);
         let (marks, waiting) = pending.take(0);
         let mark = &marks[&(sent.conversation_id, user(0))];
@@ -235,16 +277,37 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_is_told_of_gathers_for_longer_and_is_known_all_the_while() {
+        let pending = Pending::default();
+        let sent = message(7);
+        pending.delivered_quietly(&sent, &[user(0), user(1)]);
+        assert_eq!(pending.fall_due(false), 0);
+        assert!(pending.gathers());
+        assert_eq!(pending.delivered_seq(sent.conversation_id, user(0)), 7);
+
+        let _answer = pending.read(sent.conversation_id, user(1), 5);
+        let (marks, _) = pending.take(0);
+        let mark = &marks[&(sent.conversation_id, user(1))];
+        assert_eq!((mark.delivered, mark.read), (7, 5));
+        pending.written();
+
+        assert_eq!(pending.fall_due(true), 1);
+        assert!(!pending.gathers());
+        let (marks, _) = pending.take(4);
+        assert!(marks[&(sent.conversation_id, user(0))].senders.is_empty());
+    }
+
+    #[test]
     fn what_could_not_be_written_is_due_again() {
         let pending = Pending::default();
         let conversation = message(7).conversation_id;
         pending.delivered(&message(7), &[user(0), user(1)]);
-        pending.fall_due();
+        pending.fall_due(false);
         let (marks, _) = pending.take(1);
         pending.put_back(&marks);
         assert_eq!(pending.due(), 2);
         pending.delivered(&message(9), &[user(0)]);
-        pending.fall_due();
+        pending.fall_due(false);
         assert_eq!(pending.due(), 2);
         assert_eq!(pending.delivered_seq(conversation, user(0)), 9);
     }

@@ -1,6 +1,6 @@
 //! Conversations with so many members that not everything is told to everybody.
 
-use connexus_e2e::{Socket, TestApp, User};
+use connexus_e2e::{Socket, TestApp, User, eventually};
 use serde_json::{Value, json};
 
 use crate::common::{items, numbers};
@@ -10,6 +10,7 @@ async fn small_server() -> TestApp {
     TestApp::with(&[
         ("CONNEXUS__DELIVERY__CHATTER_MAX_MEMBERS", "3"),
         ("CONNEXUS__PRESENCE__MAX_MEMBERS", "3"),
+        ("CONNEXUS__DELIVERY__RECEIPT_FLUSH_MS", "20"),
     ])
     .await
 }
@@ -59,16 +60,18 @@ async fn chatter_is_told_in_small_conversations_alone() {
         );
     }
     // what is not told can be asked
-    let receipts = items(
-        &users[2]
-            .get(&format!("/v1/conversations/{big}/receipts"))
-            .await
-            .expect(200),
-    );
-    let of_reader = receipts
-        .into_iter()
-        .find(|receipt| receipt["user_id"] == users[1].id.as_str());
-    assert_eq!(of_reader.unwrap()["read_seq"], 1);
+    let receipt = async |of: &User| {
+        let path = format!("/v1/conversations/{big}/receipts");
+        items(&users[2].get(&path).await.expect(200))
+            .into_iter()
+            .find(|receipt| receipt["user_id"] == of.id.as_str())
+            .unwrap()
+    };
+    assert_eq!(receipt(&users[1]).await["read_seq"], 1);
+    eventually("what was delivered", async || {
+        (receipt(&users[2]).await["delivered_seq"] == 2).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
