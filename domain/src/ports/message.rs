@@ -117,7 +117,8 @@ pub trait MessageRepository: Send + Sync {
     /// The message or its tombstone.
     async fn get(&self, id: MessageId) -> Result<Option<Message>>;
 
-    /// Part of a conversation's history, tombstones included.
+    /// Part of a conversation's history, tombstones included. The caller knows that the conversation is not deleted: of
+    /// one that is, this may answer messages.
     async fn history(
         &self,
         conversation_id: ConversationId,

@@ -56,9 +56,6 @@ pub(super) async fn history(
     range: HistoryRange,
     limit: Limit,
 ) -> Tried<Vec<Message>> {
-    if conversation::find(tx, id).await?.is_none() {
-        return Ok(Vec::new());
-    }
     load::run(tx, in_range(id, range, limit)).await
 }
 
@@ -87,7 +84,7 @@ pub(super) async fn snapshot(
     let Some(conversation) = conversation::find(tx, id).await? else {
         return Ok(None);
     };
-    let mut messages = load::run(tx, in_range(id, HistoryRange::Latest, limit)).await?;
+    let mut messages = history(tx, id, HistoryRange::Latest, limit).await?;
     messages.reverse();
     Ok(Some(Snapshot {
         conversation,

@@ -12,31 +12,30 @@ use crate::error::InDomain as _;
 use crate::rows::{self, member_columns, message_columns};
 use crate::storage::{PostgresStorage, Tx};
 
-macro_rules! of_a_live_conversation {
+macro_rules! of_a_conversation {
     () => {
-        " FROM messages m WHERE m.conversation_id = $1 \
-         AND EXISTS (SELECT 1 FROM conversations c WHERE c.id = $1 AND c.deleted_at IS NULL) "
+        " FROM messages m WHERE m.conversation_id = $1 "
     };
 }
 
 pub(crate) const HISTORY_BEFORE: &str = concat!(
     "SELECT ",
     message_columns!(),
-    of_a_live_conversation!(),
+    of_a_conversation!(),
     "AND m.seq < $2 ORDER BY m.seq DESC LIMIT $3"
 );
 
 pub(crate) const HISTORY_AFTER: &str = concat!(
     "SELECT ",
     message_columns!(),
-    of_a_live_conversation!(),
+    of_a_conversation!(),
     "AND m.seq > $2 ORDER BY m.seq LIMIT $3"
 );
 
 pub(crate) const CHANGED_MESSAGES: &str = concat!(
     "SELECT ",
     message_columns!(),
-    of_a_live_conversation!(),
+    of_a_conversation!(),
     "AND m.changed AND m.rev > $2 ORDER BY m.rev, m.seq LIMIT $3"
 );
 
@@ -45,7 +44,7 @@ pub(crate) const CHANGED_MESSAGES: &str = concat!(
 pub(crate) const SENT_MESSAGES: &str = concat!(
     "SELECT ",
     message_columns!(),
-    of_a_live_conversation!(),
+    of_a_conversation!(),
     "AND NOT m.changed AND m.rev > $2 \
      AND m.seq > $2 - (SELECT c.rev - c.last_seq FROM conversations c WHERE c.id = $1) \
      ORDER BY m.seq LIMIT $3"

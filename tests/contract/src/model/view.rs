@@ -172,8 +172,10 @@ async fn place(storage: &dyn Storage, users: &[UserId], id: ConversationId) -> P
             .unread
             .push(summary.map(|summary| summary.unread.count as usize));
     }
-    let range = HistoryRange::After(0);
-    place.messages = storage.messages().history(id, range, ALL).await.unwrap();
+    if place.conversation.is_some() {
+        let range = HistoryRange::After(0);
+        place.messages = storage.messages().history(id, range, ALL).await.unwrap();
+    }
     place.receipts = storage.receipts().list(id, None, ALL).await.unwrap().items;
     let media = storage.attachments().media(id, None, None, ALL).await;
     place.media = media.unwrap().items;
