@@ -17,6 +17,16 @@ use super::load;
 use crate::error::InDomain as _;
 use crate::storage::{PostgresStorage, Tx};
 
+/// The first message with the key of `v` in a conversation that is not before that of `v`: the only place in the index
+/// of keys where the one may be that is looked for. Asked for the very conversation, the planner would rather read all of
+/// it, as long as the statistics say that it is small.
+macro_rules! at_key {
+    () => {
+        " FROM messages k WHERE k.sender_id = v.sender_id AND k.client_id = v.client_id \
+          AND k.conversation_id >= v.conversation_id ORDER BY k.conversation_id LIMIT 1"
+    };
+}
+
 mod at_once;
 mod lookup;
 mod store;

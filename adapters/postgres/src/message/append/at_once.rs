@@ -24,9 +24,10 @@ use crate::storage::PostgresStorage;
 /// is no join whose cost grows with the square of the batch.
 ///
 /// Rows are locked in the order of their ids: those of conversations among batches, those of members against
-/// receipts, too. As plain conditions, `left_at IS NULL` would tempt the planner to start from an index of all who
-/// are present, and that on a key's conversation to read all of the conversation.
-pub(crate) const STORE_AT_ONCE: &str = "\
+/// receipts, too. As a plain condition, `left_at IS NULL` would tempt the planner to start from an index of all who
+/// are present.
+pub(crate) const STORE_AT_ONCE: &str = concat!(
+    "\
     WITH locked AS MATERIALIZED (\
       SELECT c.id, c.last_seq, c.rev, c.last_activity_at FROM conversations c \
       WHERE c.id = ANY($11::uuid[]) AND c.deleted_at IS NULL ORDER BY c.id FOR NO KEY UPDATE SKIP LOCKED\
@@ -44,8 +45,9 @@ pub(crate) const STORE_AT_ONCE: &str = "\
         AND (SELECT count(*) FROM senders) = cardinality($14::uuid[]) \
         AND NOT EXISTS (\
           SELECT FROM unnest($2::uuid[], $3::uuid[], $6::text[]) v(conversation_id, sender_id, client_id) \
-          WHERE (SELECT k.id FROM messages k WHERE k.sender_id = v.sender_id AND k.client_id = v.client_id \
-            AND CASE WHEN k.conversation_id = v.conversation_id THEN TRUE ELSE FALSE END) IS NOT NULL)\
+          WHERE (SELECT k.conversation_id",
+    at_key!(),
+    ") = v.conversation_id)\
     ), stored AS (\
       INSERT INTO messages \
         (id, conversation_id, seq, rev, sender_id, kind, body, client_id, fingerprint, created_at, \
@@ -67,7 +69,8 @@ pub(crate) const STORE_AT_ONCE: &str = "\
       FROM checked s, unnest($11::uuid[], $12::int8[], $13::int8[]) v(id, count, at) \
       WHERE c.id = v.id\
     ) \
-    SELECT seqs, revs, times FROM checked";
+    SELECT seqs, revs, times FROM checked"
+);
 
 /// Stores the batch and answers for each message, or stores nothing and answers nothing.
 pub(super) async fn store(

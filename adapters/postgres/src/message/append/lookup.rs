@@ -24,20 +24,21 @@ pub(crate) const LOCK: &str = "\
 
 /// For messages of conversation, sender, `client_id`, `reply_to` and `thread_id`: whether the sender is
 /// there, and what is stored of what they name.
-///
-/// As a plain condition, that on the key's conversation would tempt the planner to read all of the conversation, as
-/// long as the statistics say that it is small.
-pub(crate) const LOOKUP: &str = "\
+pub(crate) const LOOKUP: &str = concat!(
+    "\
     SELECT p.user_id IS NOT NULL AND p.left_at IS NULL, k.id, k.fingerprint, a.conversation_id, t.conversation_id, \
       t.thread_id IS NOT NULL \
     FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[]) WITH ORDINALITY \
       v(conversation_id, sender_id, client_id, reply_to, thread_id, place) \
     LEFT JOIN members p ON p.conversation_id = v.conversation_id AND p.user_id = v.sender_id \
-    LEFT JOIN messages k ON k.sender_id = v.sender_id AND k.client_id = v.client_id \
-      AND CASE WHEN k.conversation_id = v.conversation_id THEN TRUE ELSE FALSE END \
+    LEFT JOIN LATERAL (SELECT k.id, k.fingerprint, k.conversation_id",
+    at_key!(),
+    ") k \
+      ON k.conversation_id = v.conversation_id \
     LEFT JOIN messages a ON a.id = v.reply_to \
     LEFT JOIN messages t ON t.id = v.thread_id \
-    ORDER BY v.place";
+    ORDER BY v.place"
+);
 
 /// Where a conversation stands, as the batch goes on.
 pub(super) struct Standing {
