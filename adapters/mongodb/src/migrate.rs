@@ -1,6 +1,7 @@
 //! Brings collections, rules and indexes to this program's version. Every step is safe to repeat, so a
 //! migration that dies halfway is just run again; a lock that ends by itself keeps two from working at once.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use bson::oid::ObjectId;
@@ -19,8 +20,10 @@ use crate::indexes::{FORMER, Shape, shapes};
 const VERSION: i32 = 4;
 /// Where the version and the lock are.
 const COLLECTION: &str = "schema";
-/// In seconds: a lock that is older was left by a process that died.
+/// In seconds: a lock that was not renewed for so long was left by a process that died.
 const LOCK_SECONDS: i32 = 60;
+/// How often it is renewed: an index of many messages takes minutes.
+const RENEWAL: Duration = Duration::from_secs(20);
 /// How long to wait for another process that migrates.
 const PATIENCE: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_millis(50);
@@ -30,7 +33,10 @@ pub(crate) async fn migrate(database: &Database) -> Result<()> {
         return Ok(());
     }
     let lock = Lock::take(database).await?;
-    let outcome = run(database).await;
+    let outcome = tokio::select! {
+        outcome = run(database) => outcome,
+        never = lock.keep() => match never {},
+    };
     lock.release().await?;
     outcome
 }
@@ -162,16 +168,27 @@ impl Lock {
     }
 
     async fn try_take(&self) -> Result<bool, Driver> {
+        self.extend(doc! { "_id": "lock", "$expr": { "$lt": ["$until", "$$NOW"] } })
+            .await
+    }
+
+    /// Renews it, as long as this is asked for.
+    async fn keep(&self) -> Infallible {
+        loop {
+            tokio::time::sleep(RENEWAL).await;
+            let mine = doc! { "_id": "lock", "owner": self.owner };
+            if let Err(error) = self.extend(mine).await {
+                tracing::warn!(%error, "the right to migrate could not be renewed");
+            }
+        }
+    }
+
+    async fn extend(&self, lock: Document) -> Result<bool, Driver> {
         let until = doc! { "$dateAdd": {
             "startDate": "$$NOW", "unit": "second", "amount": LOCK_SECONDS,
         } };
-        let done = self
-            .collection
-            .update_one(
-                doc! { "_id": "lock", "$expr": { "$lt": ["$until", "$$NOW"] } },
-                vec![doc! { "$set": { "until": until, "owner": self.owner } }],
-            )
-            .await?;
+        let change = vec![doc! { "$set": { "until": until, "owner": self.owner } }];
+        let done = self.collection.update_one(lock, change).await?;
         Ok(done.matched_count > 0)
     }
 

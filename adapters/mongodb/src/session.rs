@@ -85,20 +85,22 @@ impl SessionRepository for MongoStorage {
     }
 
     async fn purge_ended(&self, before: Timestamp, limit: Limit) -> Result<u64> {
-        self.transact(|tx| {
-            Box::pin(async move {
-                let ended: Vec<Named> = tx.find_parts(ended_before(before, limit)).await?;
-                let ids: Vec<Bson> = ended.iter().map(|session| session.id.into()).collect();
-                if ids.is_empty() {
-                    return Ok(0);
-                }
-                tx.delete::<TokenDoc>(doc! { "session_id": { "$in": &ids } })
-                    .await?;
-                tx.delete::<SessionDoc>(doc! { "_id": { "$in": ids } })
-                    .await
-            })
+        let ended: Vec<Named> = self
+            .read(|tx| Box::pin(tx.find_parts(ended_before(before, limit))))
+            .await?;
+        let ids: Vec<Bson> = ended.iter().map(|session| session.id.into()).collect();
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        // tokens first, of which a session may have had thousands: one that has ended gets no more
+        self.purging(async {
+            self.delete_many::<TokenDoc>(doc! { "session_id": { "$in": &ids } })
+                .await?;
+            self.delete_many::<SessionDoc>(doc! { "_id": { "$in": &ids } })
+                .await
         })
-        .await
+        .await?;
+        Ok(ids.len() as u64)
     }
 }
 

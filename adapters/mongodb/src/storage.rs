@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
+use crate::documents::Record;
 use crate::error::{InDomain as _, Late};
 use crate::message::KnownSenders;
 use crate::open::{self, MongoOptions};
@@ -23,6 +24,8 @@ use crate::{indexes, migrate};
 
 /// A readiness check that waits longer than this is a no.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
+/// A step of purging is maintenance: it may take longer than what somebody waits for.
+const PURGE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// All repositories in one MongoDB database.
 #[derive(Debug, Clone)]
@@ -78,6 +81,33 @@ impl MongoStorage {
         AbortOnDropHandle::new(working)
             .await
             .map_err(Error::internal)?
+    }
+
+    /// Does `work` where the driver lives, with nobody waiting for it.
+    pub(crate) fn later<W: Future<Output = ()> + Send + 'static>(
+        &self,
+        work: impl FnOnce(Self) -> W,
+    ) {
+        let working = work(self.clone());
+        self.home.spawn(working.in_current_span());
+    }
+
+    /// Does `work`, which is maintenance, in no transaction: what it has done stays done when there is no time for all.
+    pub(crate) async fn purging<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::time::timeout(PURGE_TIMEOUT, work)
+            .await
+            .map_err(|elapsed| Error::unavailable(Late::Silent(elapsed)))?
+    }
+
+    /// Deletes what matches, in no transaction; answers how many.
+    pub(crate) async fn delete_many<D: Record>(&self, filter: Document) -> Result<u64> {
+        let done = self
+            .database
+            .collection::<Document>(D::COLLECTION)
+            .delete_many(filter)
+            .await
+            .in_domain()?;
+        Ok(done.deleted_count)
     }
 
     async fn try_write(&self) -> Result<()> {

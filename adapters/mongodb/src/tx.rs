@@ -240,7 +240,8 @@ impl<'a> Tx<'a> {
         self.wanted = Some(conversation);
     }
 
-    /// Whatever comes: nothing of this transaction is to be kept.
+    /// Whatever comes: nothing of this transaction is to be kept. Then its answer must not promise anything that it has
+    /// read either: what it reads is known to be a majority's only once it is committed.
     pub fn abandon(&mut self) {
         self.keep = false;
     }

@@ -19,6 +19,8 @@ use crate::session;
 use crate::storage::MongoStorage;
 use crate::tx::Tx;
 
+/// How many users are said to have been seen in one transaction.
+const SEEN_AT_ONCE: usize = 1_000;
 /// How many candidates of a search are looked at together, at most.
 const CANDIDATES_MAX: i64 = 1_000;
 
@@ -81,19 +83,19 @@ impl UserRepository for MongoStorage {
     }
 
     async fn touch_last_seen(&self, seen: &[(UserId, Timestamp)]) -> Result<()> {
-        if seen.is_empty() {
-            return Ok(());
+        for some in seen.chunks(SEEN_AT_ONCE) {
+            // null is less than every date
+            let statements: &Vec<Document> = &some
+                .iter()
+                .map(|(user, at)| {
+                    let later = doc! { "$max": { "last_seen_at": date(*at) } };
+                    statement(doc! { "_id": user.bson() }, later)
+                })
+                .collect();
+            self.transact(|tx| Box::pin(tx.update::<UserDoc>(statements.clone())))
+                .await?;
         }
-        // null is less than every date
-        let statements: &Vec<Document> = &seen
-            .iter()
-            .map(|(user, at)| {
-                let later = doc! { "$max": { "last_seen_at": date(*at) } };
-                statement(doc! { "_id": user.bson() }, later)
-            })
-            .collect();
-        self.transact(|tx| Box::pin(tx.update::<UserDoc>(statements.clone())))
-            .await
+        Ok(())
     }
 
     async fn search(

@@ -12,6 +12,7 @@ use connexus_domain::message::AppendOutcome;
 use connexus_domain::ports::{HistoryRange, Storage};
 use connexus_domain::{Emoji, Error, Limit, UserId};
 use connexus_mongodb::{MongoOptions, MongoStorage, OpenError};
+use tokio::sync::Barrier;
 
 mod support;
 
@@ -450,4 +451,50 @@ async fn a_page_is_the_same_from_another_runtime() {
         runtime.enable_all().build().unwrap().block_on(page)
     });
     assert_eq!(there.await.unwrap().unwrap(), here);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_several_purge_at_once_goes_with_all_that_hangs_on_it() {
+    let place = Place::new();
+    let first = migrated(&place).await;
+    let world = World::over(first.clone(), 0);
+    let [a] = world.people().await;
+    // they do not always meet
+    for _ in 0..4 {
+        let id = world.group(a, &[]).await;
+        for n in 0..60 {
+            world.say(id, a, &format!("message {n}")).await;
+        }
+        first
+            .conversations()
+            .delete(id, a, world.now())
+            .await
+            .unwrap();
+        let (barrier, mut tasks) = (Arc::new(Barrier::new(4)), Vec::new());
+        for _ in 0..4 {
+            let (storage, barrier) = (place.open().await, barrier.clone());
+            tasks.push(tokio::spawn(async move {
+                barrier.wait().await;
+                while storage
+                    .conversations()
+                    .purge_deleted(Limit::of(20))
+                    .await
+                    .unwrap()
+                    > 0
+                {}
+            }));
+        }
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let outside = place.outside().await;
+        for name in ["messages", "members", "conversations"] {
+            let left = outside
+                .collection::<Document>(name)
+                .count_documents(doc! {})
+                .await
+                .unwrap();
+            assert_eq!(left, 0, "{name}");
+        }
+    }
 }

@@ -1,7 +1,5 @@
 //! Changes of a conversation itself, and its end.
 
-use std::time::Duration;
-
 use bson::{Document, doc};
 use connexus_domain::attachment::AvatarOwner;
 use connexus_domain::member::PreferencesPatch;
@@ -16,7 +14,7 @@ use serde::Deserialize;
 use super::store;
 use crate::attachment::condemn_avatar;
 use crate::documents::{ConversationDoc, MemberDoc, MemberKey, Record as _, conversation_id, date};
-use crate::error::{InDomain as _, Late, Tried};
+use crate::error::{InDomain as _, Tried};
 use crate::message;
 use crate::query::statement;
 use crate::storage::MongoStorage;
@@ -24,8 +22,6 @@ use crate::tx::Tx;
 
 /// How many members of a deleted conversation go at once.
 const MEMBERS: i64 = 1_000;
-/// A step of purging is maintenance: it may take longer than what somebody waits for.
-const PURGE_TIMEOUT: Duration = Duration::from_mins(1);
 
 pub(super) async fn update(
     tx: &mut Tx<'_>,
@@ -43,7 +39,7 @@ pub(super) async fn update(
         ..after.clone()
     }) == locked
     {
-        tx.abandon();
+        store::unlock(tx, id).await?;
         return Ok(Conversation {
             rev: locked.rev - 1,
             ..locked
@@ -56,8 +52,7 @@ pub(super) async fn update(
     Ok(after)
 }
 
-/// Gives a group or room another picture, by the rule of [`update`]. Nothing is abandoned when it is the
-/// same: the caller has more to write.
+/// Gives a group or room another picture, by the rule of [`update`].
 pub(crate) async fn depict(
     tx: &mut Tx<'_>,
     id: ConversationId,
@@ -68,13 +63,11 @@ pub(crate) async fn depict(
     locked.check_changeable()?;
     access.require_admin()?;
     if locked.avatar_url.as_ref() == Some(&link) {
-        // the rev that the lock has taken
-        let before = Conversation {
+        store::unlock(tx, id).await?;
+        return Ok(Conversation {
             rev: locked.rev - 1,
             ..locked
-        };
-        store::save(tx, &before).await?;
-        return Ok(before);
+        });
     }
     let patch = ConversationPatch {
         avatar_url: Some(Some(link)),
@@ -132,9 +125,7 @@ pub(super) async fn set_preferences(
 /// Messages first, in steps; a conversation that has none left goes with its members. No transaction: what
 /// is deleted is seen by nobody, and a step that fails halfway is just done again.
 pub(super) async fn purge_deleted(storage: &MongoStorage, limit: Limit) -> Result<u64> {
-    tokio::time::timeout(PURGE_TIMEOUT, purge(storage, limit.and_one() - 1))
-        .await
-        .map_err(|elapsed| Error::unavailable(Late::Silent(elapsed)))?
+    storage.purging(purge(storage, limit.and_one() - 1)).await
 }
 
 async fn purge(storage: &MongoStorage, limit: i64) -> Result<u64> {
@@ -159,7 +150,7 @@ async fn purge(storage: &MongoStorage, limit: i64) -> Result<u64> {
             })
             .ok_or_else(|| Error::corrupt(ConversationDoc::COLLECTION, "_id", &deleted))?;
         let room = limit - purged;
-        let gone = message::purge(&storage.database, id, room).await?;
+        let gone = message::purge(storage, id, room).await?;
         purged += gone;
         if gone == room {
             break;
@@ -203,10 +194,7 @@ async fn remove_members(storage: &MongoStorage, id: bson::Uuid) -> Result<()> {
         }
         let keys: Vec<MemberKey> = some.into_iter().map(|member| member.id).collect();
         storage
-            .database
-            .collection::<Document>(MemberDoc::COLLECTION)
-            .delete_many(doc! { "_id": { "$in": keys } })
-            .await
-            .in_domain()?;
+            .delete_many::<MemberDoc>(doc! { "_id": { "$in": keys } })
+            .await?;
     }
 }

@@ -40,7 +40,7 @@ pub(super) async fn add(
         .filter(|user| known.insert(*user))
         .collect();
     if coming.is_empty() {
-        tx.abandon();
+        store::unlock(tx, id).await?;
         return Ok(Vec::new());
     }
     let first = conversation.rev;
@@ -115,7 +115,7 @@ pub(super) async fn set_role(
     let target = present(tx, id, target).await?;
     access.check_set_role(&target, role)?;
     if target.role == role {
-        tx.abandon();
+        store::unlock(tx, id).await?;
         return Ok(RoleChange {
             member: target,
             changed: false,

@@ -24,6 +24,7 @@ pub(crate) use list::{page, places, small, together, unread};
 pub(crate) use membership::successor;
 pub(crate) use store::{
     access, among, by_direct_key, by_slug, find, find_stored, lock, lock_stored, present_among,
+    unlock,
 };
 #[cfg(test)]
 pub(crate) use store::{heads, members};

@@ -51,7 +51,6 @@ async fn find(tx: &mut Tx<'_>, filter: Document) -> Tried<Option<Conversation>> 
 
 async fn make_direct(tx: &mut Tx<'_>, new: &NewDirect, key: &str) -> Tried<Opened> {
     if let Some(opened) = existing_direct(tx, key, new.creator).await? {
-        tx.abandon();
         return Ok(opened);
     }
     let mut conversation = first_state(new.id, ConversationKind::Direct, new.creator, new.now);
@@ -135,7 +134,6 @@ async fn enter_room(
     now: Timestamp,
 ) -> Tried<Opened> {
     if let Some(me) = store::find_present(tx, room.id, user).await? {
-        tx.abandon();
         return Ok(present(room, me));
     }
     let mut room = store::lock(tx, room.id)

@@ -69,6 +69,14 @@ pub(crate) async fn lock(tx: &mut Tx<'_>, id: ConversationId) -> Tried<Option<Co
     Ok(locked.map(ConversationDoc::into_conversation).transpose()?)
 }
 
+/// Gives back the rev that the [lock] has taken when nothing is to be changed. The transaction is committed all the
+/// same: what is stored already is not promised before a majority has it.
+pub(crate) async fn unlock(tx: &mut Tx<'_>, id: ConversationId) -> Tried<()> {
+    let back = doc! { "$inc": { "rev": -1_i64 } };
+    tx.update::<ConversationDoc>(vec![statement(doc! { "_id": id.bson() }, back)])
+        .await
+}
+
 /// The membership, present or past. How far it has come, its conversation may know [better](MemberDoc::having).
 pub(super) async fn find_membership(
     tx: &mut Tx<'_>,

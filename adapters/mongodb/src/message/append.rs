@@ -45,6 +45,12 @@ enum Decision {
     Refused(Error),
 }
 
+impl Decision {
+    const fn is_refused(&self) -> bool {
+        matches!(self, Self::Refused(_))
+    }
+}
+
 /// All that decides over a batch, and all that it changes.
 struct Batch {
     conversations: HashMap<ConversationId, Standing>,
@@ -138,9 +144,10 @@ async fn attempt(tx: &mut Tx<'_>, batch: &[NewMessage]) -> Tried<Vec<Result<Appe
         .iter()
         .map(|new| state.decide(new).unwrap_or_else(Decision::Refused))
         .collect();
-    if state.stored.is_empty() {
+    if decisions.iter().all(Decision::is_refused) {
         tx.abandon();
     } else {
+        // also when all has been stored before: see `Tx::abandon`
         state.store(tx).await?;
     }
     answer(tx, decisions).await

@@ -6,7 +6,6 @@ use connexus_domain::{
     Entity, Error, MemberAccess, Message, MessageBody, MessageId, Result, Rev, Timestamp, UserId,
 };
 use futures_util::TryStreamExt as _;
-use mongodb::Database;
 use mongodb::options::ReadConcern;
 
 use super::{index, load};
@@ -17,7 +16,11 @@ use crate::documents::{
 };
 use crate::error::{InDomain as _, Tried};
 use crate::query::statement;
+use crate::storage::MongoStorage;
 use crate::tx::Tx;
+
+/// How many reactions go in the transaction that deletes their message.
+const REACTIONS_AT_ONCE: u32 = 1_000;
 
 /// A message that somebody wants to change, its conversation [locked](conversation::lock).
 pub(super) struct Target {
@@ -43,12 +46,12 @@ impl Target {
         })
     }
 
-    pub fn unchanged(self, tx: &mut Tx<'_>) -> Changed {
-        tx.abandon();
-        Changed {
+    pub async fn unchanged(self, tx: &mut Tx<'_>) -> Tried<Changed> {
+        conversation::unlock(tx, self.message.conversation_id).await?;
+        Ok(Changed {
             message: self.message,
             changed: false,
-        }
+        })
     }
 }
 
@@ -62,7 +65,7 @@ pub(super) async fn edit(
     let target = Target::find(tx, id, by).await?;
     target.message.check_edit(&target.access)?;
     if target.message.body.as_deref() == Some(body.as_str()) {
-        return Ok(target.unchanged(tx));
+        return target.unchanged(tx).await;
     }
     let message = Message {
         body: Some(body.as_str().to_owned()),
@@ -84,20 +87,44 @@ pub(super) async fn edit(
     })
 }
 
+/// Deletes a message for everybody, with who reacted to it: thousands may have, more than a transaction should take.
+/// Those go after it, which nobody waits for, or with the conversation if that fails; nobody is shown them any more.
 pub(super) async fn delete(
+    storage: &MongoStorage,
+    id: MessageId,
+    by: UserId,
+    now: Timestamp,
+) -> Result<Changed> {
+    let (changed, many) = storage
+        .transact(|tx| Box::pin(delete_in(tx, id, by, now)))
+        .await?;
+    if many {
+        storage.later(move |storage| async move {
+            let reactions = storage.delete_many::<ReactionDoc>(doc! { "_id.m": id.bson() });
+            if let Err(error) = storage.purging(reactions).await {
+                tracing::warn!(%error, message = %id, "its reactions could not be deleted");
+            }
+        });
+    }
+    Ok(changed)
+}
+
+/// The same in a transaction, and whether there are too many reactions for it.
+async fn delete_in(
     tx: &mut Tx<'_>,
     id: MessageId,
     by: UserId,
     now: Timestamp,
-) -> Tried<Changed> {
+) -> Tried<(Changed, bool)> {
     let target = Target::find(tx, id, by).await?;
     target.message.check_delete(&target.access)?;
     if !target.message.is_live() {
-        return Ok(target.unchanged(tx));
+        return Ok((target.unchanged(tx).await?, false));
     }
     let attachments = target.message.attachments.iter();
     condemn_all(tx, attachments.map(|file| file.id.bson()).collect()).await?;
-    let had_reactions = !target.message.reactions.is_empty();
+    let reactions: u32 = target.message.reactions.iter().map(|r| r.count).sum();
+    let many = reactions > REACTIONS_AT_ONCE;
     let tombstone = target.message.into_tombstone(target.rev, now);
     let change = doc! {
         "$set": { "deleted_at": date(now), "rev": target.rev },
@@ -110,20 +137,23 @@ pub(super) async fn delete(
         statements.push(statement(doc! { "_id": root.bson() }, change));
     }
     tx.update::<MessageDoc>(statements).await?;
-    if had_reactions {
+    if reactions > 0 && !many {
         tx.delete::<ReactionDoc>(doc! { "_id.m": id.bson() })
             .await?;
     }
     index::amend(tx, &tombstone).await?;
-    Ok(Changed {
+    let changed = Changed {
         message: tombstone,
         changed: true,
-    })
+    };
+    Ok((changed, many))
 }
 
 /// Takes up to `limit` messages of a deleted conversation out, their reactions, files and segments first;
-/// answers how many.
-pub(crate) async fn purge(database: &Database, id: bson::Uuid, limit: i64) -> Result<i64> {
+/// answers how many there were. Another process may have been faster with some of them, or all: that is no sign that
+/// none are left.
+pub(crate) async fn purge(storage: &MongoStorage, id: bson::Uuid, limit: i64) -> Result<i64> {
+    let database = &storage.database;
     let messages = database.collection::<Document>(MessageDoc::COLLECTION);
     let found: Vec<Document> = messages
         .find(doc! { "conversation_id": id })
@@ -156,23 +186,19 @@ pub(crate) async fn purge(database: &Database, id: bson::Uuid, limit: i64) -> Re
         .get_i64("seq")
         .ok()
         .ok_or_else(|| Error::corrupt(MessageDoc::COLLECTION, "seq", last))?;
-    database
-        .collection::<Document>(SegmentDoc::COLLECTION)
-        .delete_many(SegmentKey::up_to(id, last_seq))
-        .await
-        .in_domain()?;
+    storage
+        .delete_many::<SegmentDoc>(SegmentKey::up_to(id, last_seq))
+        .await?;
     let ids: Vec<Bson> = found
         .into_iter()
         .filter_map(|mut message| message.remove("_id"))
         .collect();
-    database
-        .collection::<Document>(ReactionDoc::COLLECTION)
-        .delete_many(doc! { "_id.m": { "$in": &ids } })
-        .await
-        .in_domain()?;
-    let gone = messages
-        .delete_many(doc! { "_id": { "$in": ids } })
-        .await
-        .in_domain()?;
-    i64::try_from(gone.deleted_count).map_err(Error::internal)
+    storage
+        .delete_many::<ReactionDoc>(doc! { "_id.m": { "$in": &ids } })
+        .await?;
+    let count = i64::try_from(ids.len()).map_err(Error::internal)?;
+    storage
+        .delete_many::<MessageDoc>(doc! { "_id": { "$in": ids } })
+        .await?;
+    Ok(count)
 }

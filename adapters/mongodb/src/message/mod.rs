@@ -51,8 +51,7 @@ impl MessageRepository for MongoStorage {
     }
 
     async fn delete(&self, id: MessageId, by: UserId, now: Timestamp) -> Result<Changed> {
-        self.transact(|tx| Box::pin(change::delete(tx, id, by, now)))
-            .await
+        change::delete(self, id, by, now).await
     }
 
     async fn add_reaction(

@@ -35,7 +35,7 @@ pub(super) async fn add(
     target.message.check_live()?;
     let key = ReactionKey::new(id, emoji, by);
     if exists(tx, &key).await? {
-        return Ok(target.unchanged(tx));
+        return target.unchanged(tx).await;
     }
     let mut message = target.message;
     let kinds = message.reactions.len();
@@ -84,7 +84,7 @@ pub(super) async fn remove(
     target.message.check_live()?;
     let key = ReactionKey::new(id, emoji, by);
     if !exists(tx, &key).await? {
-        return Ok(target.unchanged(tx));
+        return target.unchanged(tx).await;
     }
     tx.delete::<ReactionDoc>(doc! { "_id": &key }).await?;
     let mut message = target.message;
