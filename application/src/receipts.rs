@@ -13,8 +13,8 @@ use connexus_domain::{
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use pending::Mark;
 pub(crate) use pending::Pending;
+use pending::{Mark, QUIET};
 
 use crate::Actor;
 use crate::context::{Context, LAST_ATTEMPTS, LAST_PAUSE};
@@ -29,9 +29,8 @@ const STEP: usize = 64;
 /// messages waiting, at the database and for the thread that tells them.
 const STEPS: usize = 25;
 
-/// For how many times as long deliveries gather that nobody is told of: in a conversation of a thousand, each
-/// message moves a thousand watermarks.
-const QUIET: u32 = 10;
+/// How many are written at once in the end, when nothing else is.
+const LAST_STEP: usize = 1_000;
 
 /// Writes what has gathered: reads at once, deliveries after a moment and in steps.
 pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
@@ -40,7 +39,7 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
     let (mut some, mut due_at) = (false, Instant::now());
     let (mut awaited, mut next_at) = (false, Instant::now());
     let (mut due, mut step) = (false, STEP);
-    let mut moments = 0;
+    let mut part = 0;
     while !stop.is_cancelled() {
         tokio::select! {
             () = stop.cancelled() => break,
@@ -54,8 +53,8 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
                 continue;
             }
             () = sleep_until(due_at), if some && !due => {
-                moments = (moments + 1) % QUIET;
-                let marks = pending.fall_due(moments == 0);
+                part = (part + 1) % QUIET;
+                let marks = pending.fall_due(part);
                 due = marks > 0;
                 step = marks.div_ceil(STEPS).max(STEP);
                 some = pending.gathers();
@@ -75,12 +74,27 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
         due = pending.due() > 0;
         next_at = Instant::now() + BREATH;
     }
-    pending.fall_due(true);
-    for _ in 0..LAST_ATTEMPTS {
-        if flush(&context, usize::MAX).await {
-            break;
+    write_all(&context).await;
+}
+
+/// Writes what is left, what somebody is told of first: there may be no time for all.
+async fn write_all(context: &Context) {
+    let pending = &context.pending_receipts;
+    let mut attempts = 1;
+    for part in 0..QUIET {
+        pending.fall_due(part);
+        loop {
+            if flush(context, LAST_STEP).await {
+                if pending.due() == 0 {
+                    break;
+                }
+            } else if attempts < LAST_ATTEMPTS {
+                attempts += 1;
+                tokio::time::sleep(LAST_PAUSE).await;
+            } else {
+                return;
+            }
         }
-        tokio::time::sleep(LAST_PAUSE).await;
     }
 }
 
@@ -158,28 +172,30 @@ async fn tell(
         return;
     };
     let read = mark.read > 0;
-    let mut tell = |receipt, audience| {
+    let mut tell = |receipt, read, audience| {
         let event = Event::ReceiptUpdated { receipt, read };
         told.push(Delivery::new(event, audience));
     };
     let big = roster.members.len() > context.settings.delivery.chatter_max_members;
-    match (read, big || silent) {
-        (true, false) => tell(receipt, Audience::Many(Arc::clone(&roster.members))),
-        (true, true) => tell(receipt, Audience::One(receipt.user_id)),
-        (false, _) if big => {}
-        (false, _) => {
-            let seen = if silent {
-                Receipt {
-                    read_seq: 0,
-                    read_at: None,
-                    ..receipt
-                }
-            } else {
-                receipt
-            };
-            for sender in &mark.senders {
-                tell(seen, Audience::One(*sender));
+    if read && !big && !silent {
+        tell(receipt, read, Audience::Many(Arc::clone(&roster.members)));
+        return;
+    }
+    if read {
+        tell(receipt, read, Audience::One(receipt.user_id));
+    }
+    if !big {
+        let seen = if silent {
+            Receipt {
+                read_seq: 0,
+                read_at: None,
+                ..receipt
             }
+        } else {
+            receipt
+        };
+        for sender in &mark.senders {
+            tell(seen, false, Audience::One(*sender));
         }
     }
 }

@@ -16,13 +16,18 @@ pub(crate) struct Pending {
     pub(super) urgent: Notify,
 }
 
+/// For how many times as long deliveries gather that nobody is told of: in a conversation of a thousand, each
+/// message moves a thousand watermarks.
+pub(super) const QUIET: usize = 10;
+
 pub(super) type Marks = FxHashMap<(ConversationId, UserId), Mark>;
 
 #[derive(Default)]
 struct Gathered {
     marks: Marks,
-    /// The same in conversations where nobody is told: it may gather for longer.
-    quiet: Marks,
+    /// The same in conversations where nobody is told: it may gather for longer. In as many parts, so that not all
+    /// of it is due together.
+    quiet: [Marks; QUIET],
     /// What has gathered for long enough, and is written step by step.
     due: Marks,
     waiting: Vec<Waiting>,
@@ -82,8 +87,9 @@ impl Pending {
             return;
         }
         let mut gathered = self.gathered();
+        let quiet = &mut gathered.quiet[part(message.conversation_id)];
         for user in users {
-            reached(&mut gathered.quiet, message, *user);
+            reached(quiet, message, *user);
         }
         drop(gathered);
         self.some.notify_one();
@@ -116,7 +122,7 @@ impl Pending {
         let gathered = self.gathered();
         [
             &gathered.marks,
-            &gathered.quiet,
+            &gathered.quiet[part(conversation_id)],
             &gathered.due,
             &*gathered.writing,
         ]
@@ -130,7 +136,8 @@ impl Pending {
     /// How many watermarks wait.
     pub fn len(&self) -> usize {
         let gathered = self.gathered();
-        gathered.marks.len() + gathered.quiet.len() + gathered.due.len()
+        let quiet: usize = gathered.quiet.iter().map(FxHashMap::len).sum();
+        gathered.marks.len() + quiet + gathered.due.len()
     }
 
     /// How many are due.
@@ -141,18 +148,16 @@ impl Pending {
     /// Whether anything still gathers.
     pub(super) fn gathers(&self) -> bool {
         let gathered = self.gathered();
-        !(gathered.marks.is_empty() && gathered.quiet.is_empty())
+        !(gathered.marks.is_empty() && gathered.quiet.iter().all(FxHashMap::is_empty))
     }
 
-    /// What has gathered until now is due, what nobody is told of `with_quiet` only; how many are.
-    pub(super) fn fall_due(&self, with_quiet: bool) -> usize {
+    /// What has gathered until now is due, and of what nobody is told of one part; how many are.
+    pub(super) fn fall_due(&self, part: usize) -> usize {
         let mut gathered = self.gathered();
         let marks = std::mem::take(&mut gathered.marks);
         put(&mut gathered.due, marks);
-        if with_quiet {
-            let quiet = std::mem::take(&mut gathered.quiet);
-            put(&mut gathered.due, quiet);
-        }
+        let quiet = std::mem::take(&mut gathered.quiet[part]);
+        put(&mut gathered.due, quiet);
         gathered.due.len()
     }
 
@@ -166,7 +171,7 @@ impl Pending {
             let key = (wait.conversation_id, wait.user_id);
             let older = [
                 gathered.marks.remove(&key),
-                gathered.quiet.remove(&key),
+                gathered.quiet[part(wait.conversation_id)].remove(&key),
                 gathered.due.remove(&key),
             ];
             for older in older.iter().flatten() {
@@ -184,8 +189,14 @@ impl Pending {
 
     /// What could not be written is due as before.
     pub(super) fn put_back(&self, marks: &Marks) {
+        /// With the database gone for long, forgetting a delivered mark costs a status, no message.
+        const MOST: usize = 1_000_000;
         let mut gathered = self.gathered();
-        merge(&mut gathered.due, marks);
+        for (key, mark) in marks {
+            if gathered.due.len() < MOST || gathered.due.contains_key(key) {
+                gathered.due.entry(*key).or_default().merge(mark);
+            }
+        }
         gathered.writing = Arc::default();
     }
 
@@ -200,23 +211,20 @@ fn reached<'m>(marks: &'m mut Marks, message: &Message, user: UserId) -> &'m mut
     mark
 }
 
-fn put(into: &mut Marks, marks: Marks) {
-    if into.is_empty() {
-        *into = marks;
-    } else {
-        merge(into, &marks);
+/// The fewer to the more: those who deliver wait meanwhile.
+fn put(into: &mut Marks, mut marks: Marks) {
+    if into.len() < marks.len() {
+        std::mem::swap(into, &mut marks);
+    }
+    for (key, mark) in marks {
+        into.entry(key).or_default().merge(&mark);
     }
 }
 
-fn merge(into: &mut Marks, marks: &Marks) {
-    /// With the database gone for long, forgetting a delivered mark costs a status, no message.
-    const MOST: usize = 1_000_000;
-    for (key, mark) in marks {
-        if into.len() >= MOST {
-            break;
-        }
-        into.entry(*key).or_default().merge(mark);
-    }
+/// Where what is quiet of this conversation gathers.
+fn part(id: ConversationId) -> usize {
+    let random = id.as_uuid().as_bytes()[15];
+    usize::from(random) % QUIET
 }
 
 #[cfg(test)]
@@ -239,7 +247,7 @@ mod tests {
         let conversation = message(7).conversation_id;
         pending.delivered(&message(7), &users);
         assert!(pending.take(4).0.is_empty(), "nothing is due yet");
-        pending.fall_due(false);
+        pending.fall_due(0);
         pending.delivered(&message(8), &users[..1]);
         let mut taken = HashSet::new();
         for left in [6, 2, 0] {
@@ -267,7 +275,7 @@ mod tests {
         let pending = Pending::default();
         let sent = message(7);
         pending.delivered(&sent, &[user(0)]);
-        pending.fall_due(false);
+        pending.fall_due(0);
         let _answer = pending.read(sent.conversation_id, user(0), 5);
         let (marks, waiting) = pending.take(0);
         let mark = &marks[&(sent.conversation_id, user(0))];
@@ -281,8 +289,12 @@ mod tests {
         let pending = Pending::default();
         let sent = message(7);
         pending.delivered_quietly(&sent, &[user(0), user(1)]);
-        assert_eq!(pending.fall_due(false), 0);
+        let mine = part(sent.conversation_id);
+        for other in (0..QUIET).filter(|part| *part != mine) {
+            assert_eq!(pending.fall_due(other), 0);
+        }
         assert!(pending.gathers());
+        assert_eq!(pending.len(), 2);
         assert_eq!(pending.delivered_seq(sent.conversation_id, user(0)), 7);
 
         let _answer = pending.read(sent.conversation_id, user(1), 5);
@@ -291,7 +303,7 @@ mod tests {
         assert_eq!((mark.delivered, mark.read), (7, 5));
         pending.written();
 
-        assert_eq!(pending.fall_due(true), 1);
+        assert_eq!(pending.fall_due(mine), 1);
         assert!(!pending.gathers());
         let (marks, _) = pending.take(4);
         assert!(marks[&(sent.conversation_id, user(0))].senders.is_empty());
@@ -302,12 +314,12 @@ mod tests {
         let pending = Pending::default();
         let conversation = message(7).conversation_id;
         pending.delivered(&message(7), &[user(0), user(1)]);
-        pending.fall_due(false);
+        pending.fall_due(0);
         let (marks, _) = pending.take(1);
         pending.put_back(&marks);
         assert_eq!(pending.due(), 2);
         pending.delivered(&message(9), &[user(0)]);
-        pending.fall_due(false);
+        pending.fall_due(0);
         assert_eq!(pending.due(), 2);
         assert_eq!(pending.delivered_seq(conversation, user(0)), 9);
     }

@@ -215,6 +215,11 @@ async fn who_does_not_tell_what_was_read_shows_delivery_alone() {
         event["event"] == "receipt.updated" && event["data"]["user_id"] == bob.id.as_str()
     };
     let reads: Vec<&Value> = seen.iter().filter(told).collect();
+    let delivered = |event: &&Value| event["data"]["delivered_seq"] == 1;
+    assert!(
+        reads.iter().any(delivered),
+        "that it came is told: {seen:?}"
+    );
     assert!(
         reads.iter().all(|event| event["data"]["read_seq"] == 0),
         "{reads:?}"
