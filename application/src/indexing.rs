@@ -13,29 +13,42 @@ use crate::context::Context;
 const EVERY: Duration = Duration::from_secs(1);
 /// So few that those who write at the same time hardly notice, and so many that neighbours come together when
 /// hundreds of conversations are busy.
-const STEP: Limit = Limit::of(2_000);
+const STEP: u32 = 2_000;
 
 pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
+    let mut step = STEP;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(EVERY) => {}
         }
-        if let Err(error) = index(&context, &stop).await {
-            tracing::warn!(%error, "indexing messages was put off");
+        if let Err(error) = index(&context, &stop, &mut step).await {
+            tracing::warn!(%error, messages = step, "indexing messages was put off");
+            step = shorter(step);
         }
     }
 }
 
-async fn index(context: &Context, stop: &CancellationToken) -> Result<()> {
+async fn index(context: &Context, stop: &CancellationToken, step: &mut u32) -> Result<()> {
     let before = context.now().minus(context.settings.search.index_after);
     while !stop.is_cancelled() {
-        let count = context.storage.messages().index(before, STEP).await?;
+        let limit = Limit::of(*step);
+        let count = context.storage.messages().index(before, limit).await?;
         metrics::counter!("connexus_messages_indexed_total").increment(count);
-        if count < STEP.rows() as u64 {
+        *step = longer(*step);
+        if count < limit.rows() as u64 {
             break;
         }
         tokio::task::yield_now().await;
     }
     Ok(())
+}
+
+/// After a step that failed: long texts may be more than the database takes in at once, and would be the next time.
+fn shorter(step: u32) -> u32 {
+    (step / 4).max(1)
+}
+
+fn longer(step: u32) -> u32 {
+    (step * 2).min(STEP)
 }
