@@ -6,6 +6,8 @@ use connexus_domain::{
     UserId,
 };
 
+use rustc_hash::FxHashSet;
+
 use crate::context::Context;
 
 impl Context {
@@ -41,6 +43,15 @@ impl Context {
             .try_get_with(pair, blocks.either_blocks(pair.0, pair.1))
             .await
             .map_err(|error: std::sync::Arc<Error>| Error::clone(&error))
+    }
+
+    /// Those of `others` from whom the user is apart by a block.
+    pub async fn apart_among(&self, user: UserId, others: &[UserId]) -> Result<FxHashSet<UserId>> {
+        if others.is_empty() {
+            return Ok(FxHashSet::default());
+        }
+        let apart = self.storage.blocks().apart_from(user, others).await?;
+        Ok(apart.into_iter().collect())
     }
 
     /// Refuses when one of the two blocks the other.

@@ -253,9 +253,12 @@ impl Conversations {
                     .storage
                     .conversations()
                     .join(id, who.user_id, context.now())
-                    .await?;
-                if opened.joined {
+                    .await;
+                if opened.as_ref().map_or(true, |opened| opened.joined) {
                     context.forget_conversation(id).await;
+                }
+                let opened = opened?;
+                if opened.joined {
                     context.heed(context.tell_joined(&opened, &who).await);
                 }
                 Ok(opened)
@@ -302,12 +305,11 @@ impl Conversations {
             .in_order(id, async move {
                 context.forget_conversation(id).await;
                 let roster = context.rosters.get(id).await?;
-                let rev = context
-                    .storage
-                    .conversations()
-                    .delete(id, by, context.now())
-                    .await?;
+                let conversations = context.storage.conversations();
+                let deleted = conversations.delete(id, by, context.now()).await;
+                // also when it is not known whether it was
                 context.forget_conversation(id).await;
+                let rev = deleted?;
                 let event = Event::ConversationDeleted {
                     conversation_id: id,
                     rev,
@@ -410,9 +412,10 @@ impl Context {
 
     /// Refuses to add somebody who blocks the asker or is blocked by the asker.
     pub(crate) async fn check_may_add(&self, by: UserId, users: &[UserId]) -> Result<()> {
-        for user in users.iter().filter(|user| **user != by) {
-            self.check_not_blocked(by, *user).await?;
+        if self.apart_among(by, users).await?.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Forbidden(Denial::Blocked))
         }
-        Ok(())
     }
 }

@@ -68,6 +68,7 @@ impl Members {
         if users.len() > ADD_MEMBERS_MAX {
             too_many_members()?;
         }
+        self.context.rosters.of_member(id, actor.user_id).await?;
         self.context.check_may_add(actor.user_id, users).await?;
         let (context, who, users) = (Arc::clone(&self.context), actor.clone(), users.to_vec());
         let added = self
@@ -77,8 +78,10 @@ impl Members {
                 let conversations = context.storage.conversations();
                 let added = conversations
                     .add_members(id, who.user_id, &users, context.now())
-                    .await?;
+                    .await;
+                // also when it is not known whether they were added
                 context.forget_conversation(id).await;
+                let added = added?;
                 context.heed(context.tell_added(&added, &who).await);
                 Ok(added)
             })
@@ -97,11 +100,15 @@ impl Members {
         self.context
             .lanes
             .in_order(id, async move {
-                let removal = context
-                    .storage
-                    .conversations()
+                let conversations = context.storage.conversations();
+                let removed = conversations
                     .remove_member(id, by, target, context.now())
-                    .await?;
+                    .await;
+                let Ok(removal) = removed else {
+                    // who may be gone is not told any more, nor may read
+                    context.forget_conversation(id).await;
+                    return removed;
+                };
                 let before = context.rosters.get(id).await;
                 context.forget_conversation(id).await;
                 let told = match before {

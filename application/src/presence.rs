@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use connexus_domain::event::PresenceChange;
 use connexus_domain::{
-    Entity, Error, Event, Presence, Result, Status, Timestamp, UserId, UserPatch, Visibility, text,
+    Entity, Error, Event, Presence, Result, Status, Timestamp, User, UserId, UserPatch, Visibility,
+    text,
 };
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::Actor;
@@ -239,6 +240,29 @@ async fn push(
     Ok(())
 }
 
+/// How some users appear to one who shares a conversation with each of them.
+pub struct Shown<'a> {
+    context: &'a Context,
+    apart: FxHashSet<UserId>,
+}
+
+impl Shown<'_> {
+    /// Whether the user is here, and when its last connection went. Neither is told by those who do not want it, nor when
+    /// one of the two blocks the other.
+    pub fn of(&self, user: &User) -> (Presence, Option<Timestamp>) {
+        if user.privacy.presence == Visibility::Nobody || self.apart.contains(&user.id) {
+            return (Presence::Offline, None);
+        }
+        let here = self.context.presence.is_connected(user.id);
+        let presence = if here {
+            Presence::Connected(user.status)
+        } else {
+            Presence::Offline
+        };
+        (presence, user.last_seen_at)
+    }
+}
+
 /// Who is here.
 pub struct PresenceService {
     context: Arc<Context>,
@@ -280,28 +304,18 @@ impl PresenceService {
         Ok(self.context.own_profile(user))
     }
 
-    /// How a user appears to those who share a conversation with it, and when its last connection went.
-    pub fn shown(&self, user: &connexus_domain::User) -> (Presence, Option<Timestamp>) {
-        if user.privacy.presence == Visibility::Nobody {
-            return (Presence::Offline, None);
-        }
-        let here = self.context.presence.is_connected(user.id);
-        let presence = if here {
-            Presence::Connected(user.status)
-        } else {
-            Presence::Offline
-        };
-        (presence, user.last_seen_at)
-    }
-
-    /// Whether the asker, who shares a conversation with a user, sees that user online: not when one of the two blocks
-    /// the other.
-    pub async fn is_here(&self, actor: &Actor, user: &connexus_domain::User) -> Result<bool> {
-        let (presence, _) = self.shown(user);
-        Ok(
-            presence != Presence::Offline
-                && !self.context.are_apart(actor.user_id, user.id).await?,
-        )
+    /// How those of `users` appear to the asker, who shares a conversation with each.
+    pub async fn shown_to(
+        &self,
+        actor: &Actor,
+        users: impl IntoIterator<Item = UserId>,
+    ) -> Result<Shown<'_>> {
+        let users: FxHashSet<UserId> = users.into_iter().collect();
+        let users: Vec<UserId> = users.into_iter().collect();
+        Ok(Shown {
+            context: &self.context,
+            apart: self.context.apart_among(actor.user_id, &users).await?,
+        })
     }
 
     /// Those who are online among those with whom the asker shares a conversation, in the order of their ids.

@@ -63,6 +63,19 @@ impl Scene {
         }
     }
 
+    /// Whether its conversation is a big one, of whose members not everybody is known.
+    pub fn is_crowd(&self) -> bool {
+        self.members.len() > EVERYBODY_MAX as usize
+    }
+
+    /// The members who are known, in the order of their ids.
+    pub fn users(&self) -> impl Iterator<Item = &Arc<User>> + Clone {
+        self.members
+            .iter()
+            .filter_map(|id| self.people.get(id))
+            .map(|(user, _)| user)
+    }
+
     /// The membership of somebody in a conversation that is not a big one, as of a few seconds ago.
     pub fn member(&self, id: UserId) -> Option<&Member> {
         self.people.get(&id).map(|(_, member)| member)
@@ -98,6 +111,7 @@ impl Scenes {
                     .saturating_add(4)
             })
             .time_to_live(BELIEVED)
+            .support_invalidation_closures()
             .build();
         let users_by_id = users_by_id(&storage);
         Self {
@@ -108,9 +122,15 @@ impl Scenes {
         }
     }
 
-    /// The user's name or picture is another now.
+    /// The user's name or picture is another now, or what it lets others know.
     pub async fn forget_user(&self, id: UserId) {
         self.users.invalidate(&id).await;
+        let concerned =
+            move |_: &ConversationId, stage: &Arc<Stage>| stage.people.contains_key(&id);
+        // never refused: the cache was made for it
+        if let Err(error) = self.stages.invalidate_entries_if(concerned) {
+            tracing::error!(%error, "scenes of a user cannot be forgotten");
+        }
     }
 
     /// The conversation or its members are others now.

@@ -1,15 +1,15 @@
 //! Telling the members of a conversation what has become of it.
 
-use std::sync::Arc;
-
 use connexus_domain::ports::Opened;
 use connexus_domain::{Error, Event, Limit, Result, UserId};
+use rustc_hash::FxHashSet;
 
 use crate::Actor;
 use crate::context::Context;
 use crate::doubts;
 use crate::hub::{Audience, Delivery, Exclusion};
 use crate::lanes;
+use crate::users::hidden;
 
 impl Context {
     /// What came of telling something that is stored. Who is connected and could not be told learns of it by a sync.
@@ -98,18 +98,31 @@ impl Context {
             return Ok(());
         };
         let roster = self.rosters.get(member.conversation_id).await?;
-        let others: Arc<[UserId]> = roster
-            .members
-            .iter()
-            .copied()
-            .filter(|id| *id != member.user_id)
-            .collect();
-        let event = Event::MemberJoined {
-            member,
-            user: Box::new(self.shared_profile(user)),
+        let others = roster.members.iter().copied();
+        let others: Vec<UserId> = others.filter(|id| *id != member.user_id).collect();
+        // whether the new one is here is no affair of those with whom it has a block, nor of a crowd
+        let in_crowd = others.len() >= self.settings.presence.max_members as usize;
+        let apart = if in_crowd {
+            FxHashSet::default()
+        } else {
+            self.apart_among(user.id, &others).await?
         };
-        self.publish(Delivery::new(event, Audience::Many(others)))
-            .await;
+        let (strangers, contacts): (Vec<UserId>, Vec<UserId>) = others
+            .iter()
+            .partition(|id| in_crowd || apart.contains(*id));
+        let said = [
+            (strangers, hidden(user.clone())),
+            (contacts, self.shared_profile(user)),
+        ];
+        let deliveries = said.into_iter().filter(|(to, _)| !to.is_empty());
+        let deliveries = deliveries.map(|(to, profile)| {
+            let event = Event::MemberJoined {
+                member: member.clone(),
+                user: Box::new(profile),
+            };
+            Delivery::new(event, Audience::Many(to.into()))
+        });
+        self.publish_all(deliveries.collect()).await;
         Ok(())
     }
 }

@@ -10,6 +10,8 @@ use connexus_domain::{
     Username, Visibility, text,
 };
 
+use futures_util::future::try_join;
+
 use crate::Actor;
 use crate::auth::collect;
 use crate::context::{Context, to_its_end};
@@ -228,9 +230,10 @@ impl Context {
             return Ok(HashMap::new());
         }
         let mut found = HashMap::with_capacity(ids.len());
-        for user in self.storage.users().get_many(ids).await? {
-            let apart = user.id != viewer && self.are_apart(viewer, user.id).await?;
-            let profile = if apart {
+        let users = self.storage.users();
+        let (users, apart) = try_join(users.get_many(ids), self.apart_among(viewer, ids)).await?;
+        for user in users {
+            let profile = if apart.contains(&user.id) {
                 hidden(user)
             } else {
                 self.contact_profile(viewer, user)
@@ -249,7 +252,7 @@ impl Context {
     }
 }
 
-fn hidden(user: User) -> Profile {
+pub(crate) fn hidden(user: User) -> Profile {
     let user = User {
         status_text: None,
         ..user

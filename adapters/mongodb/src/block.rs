@@ -64,6 +64,21 @@ impl BlockRepository for MongoStorage {
             .await?;
         Ok(found.is_some())
     }
+
+    async fn apart_from(&self, user: UserId, others: &[UserId]) -> Result<Vec<UserId>> {
+        let query = &between(user, others);
+        let found: Vec<Blocked> = self
+            .read(|tx| Box::pin(tx.find_parts(query.clone())))
+            .await?;
+        let mut apart: Vec<UserId> = found
+            .iter()
+            .flat_map(|block| [user_id(block.key.by), user_id(block.key.whom)])
+            .filter(|one| *one != user)
+            .collect();
+        apart.sort_unstable();
+        apart.dedup();
+        Ok(apart)
+    }
 }
 
 pub(crate) fn list(by: UserId, after: Option<UserId>, limit: Limit) -> Query {
@@ -75,4 +90,13 @@ pub(crate) fn list(by: UserId, after: Option<UserId>, limit: Limit) -> Query {
         .sort(doc! { "_id.whom": 1 })
         .limit(limit.and_one())
         .fields(doc! { "_id": 1 })
+}
+
+/// The blocks between a user and others.
+pub(crate) fn between(user: UserId, others: &[UserId]) -> Query {
+    let keys: Vec<BlockKey> = others
+        .iter()
+        .flat_map(|other| [BlockKey::new(user, *other), BlockKey::new(*other, user)])
+        .collect();
+    Query::of::<BlockDoc>(doc! { "_id": { "$in": keys } }).fields(doc! { "_id": 1 })
 }

@@ -82,6 +82,7 @@ fn queries() -> Vec<(&'static str, Query, bool)> {
         // names that start alike are sorted by id, since no index has both orders
         ("users: prefix", user::candidates(user, "a", None, 21), true),
         ("blocks", block::list(user, Some(user), LIMIT), false),
+        ("blocks among others", block::between(user, &[user]), false),
         (
             "sessions by id",
             session::with_ids(&[SessionId::from_uuid(Uuid::nil())]),

@@ -4,8 +4,14 @@ use connexus_domain::{Entity, Limit, Page, Result, Timestamp, UserId};
 
 use crate::error::InDomain as _;
 use crate::rows;
-use crate::sql::or_least;
+use crate::sql::{or_least, uuids};
 use crate::storage::PostgresStorage;
+
+/// One look-up each: with `EXISTS`, the planner would rather read all of a table that it takes for small.
+pub(crate) const APART: &str = "\
+    SELECT DISTINCT v.id FROM unnest($2::uuid[]) v(id) \
+    WHERE (SELECT b.created_at FROM blocks b WHERE b.blocker_id = $1 AND b.blocked_id = v.id) IS NOT NULL \
+    OR (SELECT b.created_at FROM blocks b WHERE b.blocker_id = v.id AND b.blocked_id = $1) IS NOT NULL";
 
 #[async_trait]
 impl BlockRepository for PostgresStorage {
@@ -28,6 +34,10 @@ impl BlockRepository for PostgresStorage {
 
     async fn either_blocks(&self, a: UserId, b: UserId) -> Result<bool> {
         self.reading(move || either_blocks(self, a, b)).await
+    }
+
+    async fn apart_from(&self, user: UserId, others: &[UserId]) -> Result<Vec<UserId>> {
+        self.reading(move || apart_from(self, user, others)).await
     }
 }
 
@@ -87,4 +97,18 @@ async fn either_blocks(storage: &PostgresStorage, a: UserId, b: UserId) -> Resul
     .fetch_one(storage.look().await?)
     .await
     .in_domain()
+}
+
+async fn apart_from(
+    storage: &PostgresStorage,
+    user: UserId,
+    others: &[UserId],
+) -> Result<Vec<UserId>> {
+    let rows = sqlx::query(APART)
+        .bind(user.as_uuid())
+        .bind(uuids(others.iter().copied()))
+        .fetch_all(storage.look().await?)
+        .await
+        .in_domain()?;
+    rows::user_ids(&rows)
 }

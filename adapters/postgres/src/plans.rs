@@ -11,10 +11,10 @@ use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
 use crate::testing::Database;
-use crate::{PostgresStorage, attachment, conversation, message, receipt, session, user};
+use crate::{PostgresStorage, attachment, block, conversation, message, receipt, session, user};
 
 /// A query, and whether it may sort: only what is bounded by one user, one page, one batch or one message.
-const QUERIES: [(&str, &str, bool); 59] = [
+const QUERIES: [(&str, &str, bool); 60] = [
     ("append: at once", message::STORE_AT_ONCE, true),
     ("append: lock", message::LOCK, true),
     ("append: look up", message::LOOKUP, true),
@@ -77,6 +77,7 @@ const QUERIES: [(&str, &str, bool); 59] = [
     ("sessions", session::LIST, false),
     ("end sessions", session::END_ALL, false),
     ("purge: sessions", session::PURGE, false),
+    ("blocks among others", block::APART, true),
     ("rotate", session::BY_TOKEN, false),
     ("conversation with member", conversation::WITH_MEMBER, false),
     ("direct conversation", conversation::DIRECT, false),

@@ -4,12 +4,17 @@ use connexus_domain::{Entity, Limit, Page, Result, Timestamp, UserId};
 
 use crate::error::InDomain as _;
 use crate::rows;
-use crate::sql::bytes_or_least;
+use crate::sql::{bytes_or_least, json_ids};
 use crate::storage::SqliteStorage;
 
 pub(crate) const LIST: &str = "\
     SELECT blocked_id FROM blocks WHERE blocker_id = ?1 AND blocked_id > ?2 \
     ORDER BY blocked_id LIMIT +?3";
+
+pub(crate) const APART: &str = "\
+    SELECT v.id FROM (SELECT DISTINCT unhex(value) AS id FROM json_each(?2)) v \
+    WHERE EXISTS (SELECT 1 FROM blocks b WHERE b.blocker_id = ?1 AND b.blocked_id = v.id) \
+    OR EXISTS (SELECT 1 FROM blocks b WHERE b.blocker_id = v.id AND b.blocked_id = ?1)";
 
 #[async_trait]
 impl BlockRepository for SqliteStorage {
@@ -66,5 +71,14 @@ impl BlockRepository for SqliteStorage {
         .fetch_one(&self.readers)
         .await
         .in_domain()
+    }
+    async fn apart_from(&self, user: UserId, others: &[UserId]) -> Result<Vec<UserId>> {
+        let rows = sqlx::query(APART)
+            .bind(user.as_uuid())
+            .bind(json_ids(others.iter().copied()))
+            .fetch_all(&self.readers)
+            .await
+            .in_domain()?;
+        rows::user_ids(&rows)
     }
 }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// A query, and whether it may sort: only what is bounded by one user, one page or one message.
-const QUERIES: [(&str, &str, bool); 55] = [
+const QUERIES: [(&str, &str, bool); 56] = [
     ("append: conversations", message::CONVERSATIONS, false),
     ("append: members", message::MEMBERS, false),
     ("append: known keys", message::KNOWN, false),
@@ -85,6 +85,7 @@ const QUERIES: [(&str, &str, bool); 55] = [
     ("purge: heads", message::FORGET_HEAD, false),
     ("purge: ended sessions", session::PURGE, false),
     ("blocks", block::LIST, false),
+    ("blocks among others", block::APART, true),
 ];
 
 #[tokio::test]

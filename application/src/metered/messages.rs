@@ -154,4 +154,11 @@ impl BlockRepository for Metered {
         )
         .await
     }
+    async fn apart_from(&self, user: UserId, others: &[UserId]) -> Result<Vec<UserId>> {
+        timed(
+            "blocks.apart_from",
+            self.inner.blocks().apart_from(user, others),
+        )
+        .await
+    }
 }

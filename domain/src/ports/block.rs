@@ -26,4 +26,7 @@ pub trait BlockRepository: Send + Sync {
 
     /// Whether one of the two blocks the other.
     async fn either_blocks(&self, a: UserId, b: UserId) -> Result<bool>;
+
+    /// Those of `others` who block `user`, or whom `user` blocks, each once, in no order.
+    async fn apart_from(&self, user: UserId, others: &[UserId]) -> Result<Vec<UserId>>;
 }

@@ -59,6 +59,7 @@ macro_rules! __cases {
             }
             block {
                 a_block_counts_for_both
+                those_of_many_who_are_apart_are_found_together
                 blocking_and_unblocking_are_idempotent
                 each_block_is_lifted_by_itself
                 nobody_cannot_be_blocked

@@ -6,7 +6,7 @@ use garde::Validate;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{done, plainly, shapes};
+use super::{done, plainly, users};
 use crate::refused::Refused;
 use crate::rest::{Answer, Call};
 use crate::text::register_by_name;
@@ -69,7 +69,7 @@ async fn answer(call: &Call, status: u16, message: &str, tokens: &Tokens) -> Ans
         message,
         json!({
             "token": tokens.access_token,
-            "user": shapes::profile(&profile, call.links()),
+            "user": users::own(call, &actor, &profile).await?,
             "expiresIn": call.world().token_span(),
         }),
     )

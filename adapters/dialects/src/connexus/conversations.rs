@@ -1,7 +1,14 @@
 //! Conversations and who is in them.
 
+use std::sync::Arc;
+
 use connexus_application::conversations::{ConversationChange, ConversationView, CreateGroup};
-use connexus_domain::{ConversationId, Entity, Limit, Page, PreferencesPatch, Role, Seq, UserId};
+use connexus_application::members::MemberView;
+use connexus_application::presence::Shown;
+use connexus_application::scene::Scene;
+use connexus_domain::{
+    ConversationId, Entity, Limit, Member, Page, PreferencesPatch, Role, Seq, User, UserId,
+};
 use futures_util::future::try_join_all;
 use garde::Validate;
 use serde::Deserialize;
@@ -30,14 +37,77 @@ pub async fn list(call: Call) -> Answer {
             None => break,
         }
     }
-    let shapes = try_join_all(views.iter().map(|view| shape(&call, view))).await?;
+    let shapes = shaped(&call, &views).await?;
     done(200, "Conversations retrieved successfully", shapes)
 }
 
 async fn shape(call: &Call, view: &ConversationView) -> Result<Value> {
-    let id = view.summary.conversation.id;
-    let scene = call.app().scenes.of(call.actor()?, id).await?;
-    Ok(shapes::conversation(call.app(), view, &scene, call.links()))
+    Ok(shaped(call, std::slice::from_ref(view)).await?.remove(0))
+}
+
+async fn shaped(call: &Call, views: &[ConversationView]) -> Result<Vec<Value>> {
+    let (app, actor) = (call.app(), call.actor()?);
+    let scenes = views
+        .iter()
+        .map(|view| app.scenes.of(actor, view.summary.conversation.id));
+    let scenes = try_join_all(scenes).await?;
+    let users = scenes.iter().flat_map(Scene::users).map(|user| user.id);
+    let shown = &app.presence.shown_to(actor, users).await?;
+    let newest = views.iter().filter_map(|v| v.summary.last_message.as_ref());
+    // who may have left
+    let senders = &app.scenes.people(newest.map(|m| m.sender_id)).await?;
+    let shapes = views.iter().zip(&scenes).map(async |(view, scene)| {
+        let participants = if scene.is_crowd() {
+            crowd(call, view).await?
+        } else {
+            participants(call, view, scene, shown)
+        };
+        let links = call.links();
+        Ok(shapes::conversation(view, &participants, senders, links))
+    });
+    try_join_all(shapes).await
+}
+
+fn participants(
+    call: &Call,
+    view: &ConversationView,
+    scene: &Scene,
+    shown: &Shown<'_>,
+) -> Vec<Value> {
+    let both = scene
+        .users()
+        .filter_map(|user| Some((user, scene.member(user.id)?)));
+    let shape = |(user, member): (&Arc<User>, &Member)| {
+        let seen = match &view.peer {
+            Some(peer) if peer.user.id == user.id => (peer.presence, peer.last_seen_at),
+            _ => shown.of(user),
+        };
+        shapes::participant(view, (user, member), seen, call.links())
+    };
+    both.map(shape).collect()
+}
+
+/// The first of very many, and the asker.
+async fn crowd(call: &Call, view: &ConversationView) -> Result<Vec<Value>> {
+    let (app, actor, me) = (call.app(), call.actor()?, &view.summary.me);
+    let first = app
+        .members
+        .list(actor, me.conversation_id, None, Limit::of(Limit::MAX));
+    let mut first = first.await?.items;
+    if first.iter().all(|one| one.member.user_id != me.user_id) {
+        first.push(MemberView {
+            member: me.clone(),
+            profile: app.users.me(actor).await?,
+        });
+    }
+    let shape = |one: &MemberView| {
+        let (user, seen) = (
+            &one.profile.user,
+            (one.profile.presence, one.profile.last_seen_at),
+        );
+        shapes::participant(view, (user, &one.member), seen, call.links())
+    };
+    Ok(first.iter().map(shape).collect())
 }
 
 #[derive(Deserialize, Validate)]

@@ -26,7 +26,7 @@ pub async fn attach(mut call: Call) -> Answer {
 pub async fn set_avatar(mut call: Call) -> Answer {
     upload::own_picture(&mut call).await?;
     let profile = call.app().users.me(call.actor()?).await?;
-    let user = users::own(&call, &profile).await?;
+    let user = users::own(&call, call.actor()?, &profile).await?;
     done(200, "Avatar updated successfully", user)
 }
 

@@ -37,7 +37,7 @@ pub async fn history(call: Call) -> Answer {
     let all = [page.messages.as_slice(), &quoted].concat();
     let people = people::senders(app, &all).await?;
     let receipts = app.receipts.list(actor, id, None, Limit::of(Limit::MAX));
-    let progress = Progress::of(receipts.await?.items);
+    let progress = Progress::of(receipts.await?);
     let links = call.links();
     let shapes: Vec<MessageShape<'_>> = page
         .messages

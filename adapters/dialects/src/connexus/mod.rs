@@ -152,6 +152,14 @@ impl Voice for Connexus {
 fn wire_name(field: &str) -> &str {
     match field {
         "attachment_ids" => "attachments",
+        "body" => "content",
+        "kind" => "type",
+        "reply_to" => "replyTo",
+        "display_name" => "name",
+        "avatar_url" => "avatar",
+        "member_ids" | "user_ids" => "participants",
+        "current_password" => "currentPassword",
+        "new_password" => "newPassword",
         other => other,
     }
 }

@@ -1,15 +1,14 @@
 //! What this dialect's clients see: users, conversations, messages.
 
-use connexus_application::Connexus;
 use connexus_application::conversations::ConversationView;
-use connexus_application::scene::Scene;
 use connexus_application::users::Profile;
-use connexus_domain::{ConversationKind, Member, Role, User, Visibility};
+use connexus_domain::{ConversationKind, Member, Presence, Role, Timestamp, User, Visibility};
 use connexus_wire::text::Id;
 use connexus_wire::time::Time;
 use serde_json::{Value, json};
 
 use crate::links::Links;
+use crate::people::People;
 use crate::times::maybe;
 
 mod message;
@@ -81,18 +80,16 @@ pub const fn role(role: Role) -> &'static str {
     }
 }
 
+/// Whether a user is here, and when its last connection went, as far as the asker may know.
+pub type Seen = (Presence, Option<Timestamp>);
+
 /// A member of a conversation.
-fn participant(
-    app: &Connexus,
+pub fn participant(
     view: &ConversationView,
     (user, member): (&User, &Member),
+    (presence, last_seen): Seen,
     links: &Links,
 ) -> Value {
-    let (presence, last_seen) = match &view.peer {
-        // knows whether one of the two blocks the other
-        Some(peer) if peer.user.id == user.id => (peer.presence, peer.last_seen_at),
-        _ => app.presence.shown(user),
-    };
     let tells = user.privacy.read_receipts || user.id == view.summary.me.user_id;
     json!({
         "user": {
@@ -112,18 +109,18 @@ fn participant(
 
 /// A conversation as one of its members sees it.
 pub fn conversation(
-    app: &Connexus,
     view: &ConversationView,
-    scene: &Scene,
+    participants: &[Value],
+    senders: &dyn People,
     links: &Links,
 ) -> Value {
     let summary = &view.summary;
-    let mut shape = of_all(app, view, scene, links);
+    let mut shape = of_all(view, participants, links);
     let last = summary.last_message.as_ref().map(|message| {
         json!({
             "_id": Id::from(message.id),
             "content": words(message),
-            "sender": SenderShape::of(scene, message.sender_id, links),
+            "sender": SenderShape::of(senders, message.sender_id, links),
             "type": message.kind.as_str(),
             "timestamp": Time(message.created_at),
         })
@@ -139,14 +136,8 @@ pub fn conversation(
 }
 
 /// What is not the asker's own, as the asker may see it.
-fn of_all(app: &Connexus, view: &ConversationView, scene: &Scene, links: &Links) -> Value {
+fn of_all(view: &ConversationView, participants: &[Value], links: &Links) -> Value {
     let conversation = &view.summary.conversation;
-    let participants: Value = scene
-        .members
-        .iter()
-        .filter_map(|id| Some((scene.user(*id)?, scene.member(*id)?)))
-        .map(|(user, member)| participant(app, view, (user, member), links))
-        .collect();
     json!({
         "_id": Id::from(conversation.id),
         "type": match conversation.kind {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use connexus_application::scene::Scene;
 use connexus_application::users::ProfileChange;
-use connexus_domain::{ConversationId, Entity, MessageId, Seq};
+use connexus_domain::{ConversationId, Entity, MessageId, Presence, Seq};
 use connexus_socketio::{Event, Later};
 use connexus_wire::fields;
 use connexus_wire::text::Id;
@@ -145,9 +145,11 @@ async fn act(conn: &Conn, name: &str, payload: Value) -> Result<Value> {
 /// Who of a conversation is here: one that was opened after the connection may be with users of whom
 /// `current_online_users` said nothing.
 async fn tell_who_is_here(conn: &Conn, scene: &Scene) -> Result<()> {
-    let others = scene.members.iter().filter(|id| **id != conn.actor.user_id);
-    for user in others.filter_map(|id| scene.user(*id)) {
-        if conn.app().presence.is_here(&conn.actor, user).await? {
+    let others = scene.users().filter(|user| user.id != conn.actor.user_id);
+    let ids = others.clone().map(|user| user.id);
+    let shown = conn.app().presence.shown_to(&conn.actor, ids).await?;
+    for user in others {
+        if shown.of(user).0 != Presence::Offline {
             let here = json!({"userId": Id::from(user.id), "lastSeen": null});
             conn.emit("user_online", &here);
         }

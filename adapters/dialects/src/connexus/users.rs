@@ -1,5 +1,6 @@
 //! Users, and whether the server is well.
 
+use connexus_application::Actor;
 use connexus_application::users::{Profile, ProfileChange};
 use connexus_domain::{Entity, Limit, Status};
 use connexus_wire::time::Time;
@@ -18,13 +19,12 @@ pub async fn me(call: Call) -> Answer {
     done(
         200,
         "Profile retrieved successfully",
-        own(&call, &profile).await?,
+        own(&call, call.actor()?, &profile).await?,
     )
 }
 
 /// An account as its owner sees it.
-pub async fn own(call: &Call, profile: &Profile) -> Result<Value, Refused> {
-    let actor = call.actor()?;
+pub async fn own(call: &Call, actor: &Actor, profile: &Profile) -> Result<Value, Refused> {
     let contacts = call.app().users.count_contacts(actor).await?;
     let blocked = call.app().blocks.list(actor, None, Limit::of(Limit::MAX));
     Ok(shapes::own_profile(
@@ -71,7 +71,7 @@ pub async fn update(call: Call) -> Answer {
     done(
         200,
         "Profile updated successfully",
-        own(&call, &profile).await?,
+        own(&call, call.actor()?, &profile).await?,
     )
 }
 

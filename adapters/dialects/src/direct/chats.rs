@@ -5,7 +5,7 @@ use std::sync::Arc;
 use connexus_application::Actor;
 use connexus_application::conversations::ConversationView;
 use connexus_application::users::Profile;
-use connexus_domain::{Limit, Message, Page, Seq, User};
+use connexus_domain::{ConversationId, Limit, Message, Page, Seq, User};
 use connexus_wire::text::Id;
 use connexus_wire::time::Time;
 use futures_util::future::try_join_all;
@@ -50,12 +50,18 @@ async fn chat(call: &Call, actor: &Actor, view: &ConversationView, me: &Profile)
         ])
     } else {
         let scene = call.app().scenes.of(actor, conversation.id).await?;
-        let members = scene.members.iter().filter_map(|id| scene.user(*id));
-        let shape = |user: &Arc<User>| {
-            let (presence, last_seen) = call.app().presence.shown(user);
-            shapes::user(user, presence, last_seen, call.links())
-        };
-        members.map(shape).collect()
+        if scene.is_crowd() {
+            crowd(call, actor, conversation.id, me).await?
+        } else {
+            let members = scene.users();
+            let ids = members.clone().map(|user| user.id);
+            let shown = call.app().presence.shown_to(actor, ids).await?;
+            let shape = |user: &Arc<User>| {
+                let (presence, last_seen) = shown.of(user);
+                shapes::user(user, presence, last_seen, call.links())
+            };
+            members.map(shape).collect()
+        }
     };
     let group = shapes::is_group(conversation);
     Ok(json!({
@@ -69,6 +75,16 @@ async fn chat(call: &Call, actor: &Actor, view: &ConversationView, me: &Profile)
         "unreadCount": summary.unread.count,
         "createdAt": Time(conversation.created_at),
     }))
+}
+
+/// The first of very many, and the asker.
+async fn crowd(call: &Call, actor: &Actor, id: ConversationId, me: &Profile) -> Result<Value> {
+    let members = &call.app().members;
+    let first = members.list(actor, id, None, Limit::of(Limit::MAX)).await?;
+    let first: Vec<&Profile> = first.items.iter().map(|one| &one.profile).collect();
+    let missing = first.iter().all(|one| one.user.id != me.user.id);
+    let all = first.into_iter().chain(missing.then_some(me));
+    Ok(all.map(|one| shapes::profile(one, call.links())).collect())
 }
 
 async fn last_message(call: &Call, actor: &Actor, view: &ConversationView) -> Result<Value> {

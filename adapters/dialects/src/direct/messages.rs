@@ -120,12 +120,12 @@ async fn fresh(call: &Call, actor: &Actor, message: &Message) -> Result<Value> {
     let (app, links) = (call.app(), call.links());
     let id = message.conversation_id;
     let scene = app.scenes.of_message(actor, message).await?;
-    let receipts = app.receipts.list(actor, id, None, Limit::of(Limit::MAX));
+    let receipts = receipts(call, actor, id).await?;
     let view = View {
         viewer: actor.user_id,
         people: &scene,
         peer: shapes::peer(&scene, actor.user_id),
-        receipts: &receipts.await?.items,
+        receipts: &receipts,
         links,
     };
     Ok(view.message(message))
@@ -139,12 +139,24 @@ pub async fn shaped(
     messages: &[Message],
 ) -> Result<Vec<Value>> {
     let id = chat.summary.conversation.id;
-    let receipts = call
-        .app()
-        .receipts
-        .list(actor, id, None, Limit::of(Limit::MAX));
-    let receipts = receipts.await?.items;
+    let mut receipts = receipts(call, actor, id).await?;
+    if receipts.is_empty() {
+        receipts.push(chat.summary.me.receipt());
+    }
     shaped_with(call, actor, chat, messages, &receipts).await
+}
+
+/// How far the members have come; nobody, where they are more than one page: some are not all.
+async fn receipts(call: &Call, actor: &Actor, id: ConversationId) -> Result<Vec<Receipt>> {
+    let receipts = &call.app().receipts;
+    let page = receipts
+        .list(actor, id, None, Limit::of(Limit::MAX))
+        .await?;
+    Ok(if page.next.is_none() {
+        page.items
+    } else {
+        Vec::new()
+    })
 }
 
 /// The same, where the receipts are known.

@@ -24,6 +24,24 @@ pub async fn a_block_counts_for_both(w: &World) {
     assert_eq!(listed(w, b).await, []);
 }
 
+pub async fn those_of_many_who_are_apart_are_found_together(w: &World) {
+    let [a, b, c, d, e] = w.people().await;
+    w.blocks().block(a, b, w.now()).await.unwrap();
+    w.blocks().block(c, a, w.now()).await.unwrap();
+    for (x, y) in [(a, d), (d, a), (b, e)] {
+        w.blocks().block(x, y, w.now()).await.unwrap();
+    }
+    let apart = async |user, others: &[UserId]| {
+        let mut found = w.blocks().apart_from(user, others).await.unwrap();
+        found.sort_unstable();
+        found
+    };
+    assert_eq!(apart(a, &[e, d, c, b, d, a, w.nobody()]).await, [b, c, d]);
+    assert_eq!(apart(a, &[c, e]).await, [c]);
+    assert_eq!(apart(e, &[a, b]).await, [b]);
+    assert_eq!(apart(a, &[]).await, []);
+}
+
 pub async fn blocking_and_unblocking_are_idempotent(w: &World) {
     let [a, b] = w.people().await;
     w.blocks().unblock(a, b).await.unwrap();

@@ -138,3 +138,27 @@ async fn a_block_hides_presence() {
     );
     assert!(!online.contains(&ann.id));
 }
+
+#[tokio::test]
+async fn who_comes_to_a_group_is_not_shown_to_those_with_a_block() {
+    let app = TestApp::shared().await;
+    let [ann, bob, cleo] = app.users(["ann", "bob", "cleo"]).await;
+    let group = cleo.group([&bob]).await;
+    let _here = ann.ws().await;
+    block(&ann, &bob).await;
+    let (mut bobs, mut cleos) = (bob.ws().await, cleo.ws().await);
+    cleo.post(
+        &format!("/v1/conversations/{group}/members"),
+        json!({"user_ids": [ann.id]}),
+    )
+    .await
+    .expect(201);
+    for (socket, status) in [(&mut bobs, "offline"), (&mut cleos, "online")] {
+        let told = socket.expect_event("member.joined").await;
+        let user = &told["data"]["user"];
+        assert_eq!(
+            (&user["id"], &user["status"]),
+            (&json!(ann.id), &json!(status))
+        );
+    }
+}

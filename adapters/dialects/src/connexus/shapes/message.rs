@@ -2,7 +2,7 @@
 //! most of what this dialect says, 50 on a page of the history.
 
 use connexus_domain::attachment::Attachment;
-use connexus_domain::{Message, Receipt, Seq, User, UserId};
+use connexus_domain::{Message, Page, Receipt, Seq, User, UserId};
 use connexus_wire::text::Id;
 use connexus_wire::time::Time;
 use serde::Serialize;
@@ -237,23 +237,30 @@ struct ReadMark {
 
 /// How far the members of a conversation have come, as far as they tell.
 #[derive(Debug, Default)]
-pub struct Progress(Vec<Receipt>);
+pub struct Progress {
+    receipts: Vec<Receipt>,
+    /// Whether there are more members than these.
+    cut: bool,
+}
 
 impl Progress {
-    /// From receipts.
-    pub fn of(receipts: Vec<Receipt>) -> Self {
-        Self(receipts)
+    /// From receipts of all members, or of the first of very many.
+    pub fn of(page: Page<Receipt, UserId>) -> Self {
+        Self {
+            cut: page.next.is_some(),
+            receipts: page.items,
+        }
     }
 
     fn others(&self, message: &Message) -> impl Iterator<Item = &Receipt> {
         let sender = message.sender_id;
-        self.0.iter().filter(move |r| r.user_id != sender)
+        self.receipts.iter().filter(move |r| r.user_id != sender)
     }
 
     fn status(&self, message: &Message) -> &'static str {
         let all = |reached: &dyn Fn(&Receipt) -> Seq| {
             let mut others = self.others(message).peekable();
-            others.peek().is_some() && others.all(|r| reached(r) >= message.seq)
+            !self.cut && others.peek().is_some() && others.all(|r| reached(r) >= message.seq)
         };
         if all(&|r| r.read_seq) {
             "read"

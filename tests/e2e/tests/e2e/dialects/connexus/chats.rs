@@ -90,6 +90,58 @@ async fn what_somebody_keeps_to_themselves_is_not_told() {
     assert_eq!(blocked["user"]["lastSeen"], Value::Null);
 }
 
+#[tokio::test]
+async fn a_block_hides_who_is_here_in_a_group_too() {
+    let app = TestApp::shared().await;
+    let [ann, bob, cyn] = app.users(["ann", "bob", "cyn"]).await;
+    cyn.group([&ann, &bob]).await;
+    let _socket = ann.ws().await;
+    ann.put(&format!("/v1/users/me/blocks/{}", bob.id), Value::Null)
+        .await
+        .expect(204);
+    assert_eq!(seen(&cyn, &ann).await["user"]["status"], "online");
+    assert_eq!(seen(&bob, &ann).await["user"]["status"], "offline");
+    let path = "/direct/api/messages/chats";
+    for (asker, status) in [(&cyn, "online"), (&bob, "offline")] {
+        let chats = asker.get(path).await.expect(200);
+        let group = chats["data"]["chats"][0]["participants"].as_array();
+        let found = group
+            .unwrap()
+            .iter()
+            .find(|one| one["_id"] == ann.id.as_str());
+        assert_eq!(found.unwrap()["status"], status, "{chats}");
+    }
+}
+
+#[tokio::test]
+async fn a_crowd_has_the_asker_in_it_and_names_who_spoke_last() {
+    let app = TestApp::shared().await;
+    let everybody = app.crowd(102).await;
+    let (last, others) = everybody.split_last().unwrap();
+    let group = last.group(others).await;
+    everybody[50].say(&group, "hello").await;
+    for asker in [&everybody[0], last] {
+        let me = seen(asker, asker).await;
+        assert!(me["user"]["name"].is_string(), "{me}");
+        let list = asker
+            .get("/connexus/api/chat/conversations")
+            .await
+            .expect(200);
+        let chat = &list["data"][0];
+        assert_eq!(chat["participantsCount"], 102);
+        let chats = asker.get("/direct/api/messages/chats").await.expect(200);
+        let all = chats["data"]["chats"][0]["participants"]
+            .as_array()
+            .unwrap();
+        assert!(all.len() >= 100, "{chats}");
+        assert!(all.iter().any(|one| one["_id"] == asker.id.as_str()));
+        assert_eq!(
+            chat["lastMessage"]["sender"]["username"],
+            everybody[50].username.as_str()
+        );
+    }
+}
+
 /// `whom`, as `asker` sees it in the only conversation of both.
 async fn seen(asker: &User, whom: &User) -> Value {
     let list = asker.get("/connexus/api/chat/conversations").await;
