@@ -275,8 +275,10 @@ pub fn cors(origins: &[String]) -> Cors {
         .iter()
         .map(|origin| origin.trim_end_matches('/').to_ascii_lowercase())
         .collect();
-    cors.allowed_origin_fn(move |origin, _| {
-        let origin = origin.as_bytes().to_ascii_lowercase();
-        origins.iter().any(|allowed| allowed.as_bytes() == origin)
-    })
+    // cookies say nothing here, but pages that send them want to be told that they may
+    cors.supports_credentials()
+        .allowed_origin_fn(move |origin, _| {
+            let origin = origin.as_bytes().to_ascii_lowercase();
+            origins.iter().any(|allowed| allowed.as_bytes() == origin)
+        })
 }

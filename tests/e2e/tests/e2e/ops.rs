@@ -116,6 +116,8 @@ async fn pages_of_the_allowed_origin_may_ask() {
         let reply = preflight(&client, ORIGIN, method).await;
         assert_eq!(reply.status / 100, 2, "{method}: {}", reply.text);
         assert_eq!(reply.header("access-control-allow-origin"), ORIGIN);
+        let with_cookies = reply.header("access-control-allow-credentials");
+        assert_eq!(with_cookies, "true");
         assert!(
             reply
                 .header("access-control-allow-methods")
