@@ -125,6 +125,9 @@ pub fn encode_event(event: &Event) -> Bytes {
     }
 }
 
+/// The last event of a connection that is to come back and catch up.
+pub const RESUME: &str = r#"{"event":"resume","data":{}}"#;
+
 fn frame(event: &Event, data: impl Serialize) -> Bytes {
     let frame = Frame {
         event: event_name(event),
@@ -133,13 +136,9 @@ fn frame(event: &Event, data: impl Serialize) -> Bytes {
         data,
     };
     let mut bytes = Vec::with_capacity(1_024);
-    if let Err(error) = serde_json::to_writer(&mut bytes, &frame) {
+    if serde_json::to_writer(&mut bytes, &frame).is_err() {
         // writing JSON to memory fails for no shape of ours; an empty frame would be worse than a told one
-        bytes = format!(
-            r#"{{"event":"resume","data":{{"detail":"{}"}}}}"#,
-            error.classify() as u8
-        )
-        .into_bytes();
+        return Bytes::from_static(RESUME.as_bytes());
     }
     bytes.into()
 }

@@ -13,4 +13,4 @@ pub mod text;
 pub mod time;
 
 pub use errors::{ErrorCode, Problem};
-pub use events::encode_event;
+pub use events::{RESUME, encode_event};

@@ -135,7 +135,8 @@ impl Outbox {
         self.state.borrow_mut().told = HashMap::new();
     }
 
-    /// Ends the socket: what waits is dropped when the socket could not keep up, else written first.
+    /// Ends the socket: what waits is dropped when the socket could not keep up, and it is told so; else it is written
+    /// first.
     pub fn close(&self, reason: Close) {
         let mut state = self.state.borrow_mut();
         if state.closed.is_some() {
@@ -143,6 +144,8 @@ impl Outbox {
         }
         if reason == Close::Resume {
             state.queue.clear();
+            let resume = frame::text(connexus_wire::RESUME.as_bytes());
+            state.queue.push(resume);
             metrics::counter!("connexus_slow_readers_total").increment(1);
         }
         let (code, text) = reason.code();

@@ -113,6 +113,8 @@ async fn a_sync_that_failed_lets_nothing_past_what_was_missed() {
     if told_at_once {
         idle.expect_event("message.created").await;
     } else {
+        let resume = idle.expect_event("resume").await;
+        assert_eq!(resume, json!({"event": "resume", "data": {}}));
         assert_eq!(idle.closed_with().await, 4500, "it has to come back");
     }
 }

