@@ -5,7 +5,6 @@ use connexus_domain::{
     Conversation, ConversationId, Denial, Entity, Error, MemberAccess, Message, MessageId, Result,
     UserId,
 };
-
 use rustc_hash::FxHashSet;
 
 use crate::context::Context;

@@ -253,13 +253,7 @@ impl Shown<'_> {
         if user.privacy.presence == Visibility::Nobody || self.apart.contains(&user.id) {
             return (Presence::Offline, None);
         }
-        let here = self.context.presence.is_connected(user.id);
-        let presence = if here {
-            Presence::Connected(user.status)
-        } else {
-            Presence::Offline
-        };
-        (presence, user.last_seen_at)
+        (self.context.presence_of(user), user.last_seen_at)
     }
 }
 

@@ -186,11 +186,7 @@ async fn tell(
     }
     if !big {
         let seen = if silent {
-            Receipt {
-                read_seq: 0,
-                read_at: None,
-                ..receipt
-            }
+            receipt.without_reading()
         } else {
             receipt
         };
@@ -283,11 +279,7 @@ impl Receipts {
         let silent = self.context.silent_readers(&others).await?;
         Ok(page.map(|receipt| {
             if silent.contains(&receipt.user_id) {
-                Receipt {
-                    read_seq: 0,
-                    read_at: None,
-                    ..receipt
-                }
+                receipt.without_reading()
             } else {
                 receipt
             }

@@ -68,12 +68,15 @@ impl Scene {
         self.members.len() > EVERYBODY_MAX as usize
     }
 
-    /// The members who are known, in the order of their ids.
+    /// Those of the members who are [known](Self::user), in the order of their ids.
     pub fn users(&self) -> impl Iterator<Item = &Arc<User>> + Clone {
-        self.members
-            .iter()
-            .filter_map(|id| self.people.get(id))
-            .map(|(user, _)| user)
+        self.members.iter().filter_map(|id| self.user(*id))
+    }
+
+    /// The same with their memberships.
+    pub fn participants(&self) -> impl Iterator<Item = (&Arc<User>, &Member)> {
+        self.users()
+            .filter_map(|user| Some((user, self.member(user.id)?)))
     }
 
     /// The membership of somebody in a conversation that is not a big one, as of a few seconds ago.

@@ -2,7 +2,6 @@
 
 use connexus_domain::ports::Opened;
 use connexus_domain::{Error, Event, Limit, Result, UserId};
-use rustc_hash::FxHashSet;
 
 use crate::Actor;
 use crate::context::Context;
@@ -102,14 +101,12 @@ impl Context {
         let others: Vec<UserId> = others.filter(|id| *id != member.user_id).collect();
         // whether the new one is here is no affair of those with whom it has a block, nor of a crowd
         let in_crowd = others.len() >= self.settings.presence.max_members as usize;
-        let apart = if in_crowd {
-            FxHashSet::default()
+        let (strangers, contacts): (Vec<UserId>, Vec<UserId>) = if in_crowd {
+            (others, Vec::new())
         } else {
-            self.apart_among(user.id, &others).await?
+            let apart = self.apart_among(user.id, &others).await?;
+            others.into_iter().partition(|id| apart.contains(id))
         };
-        let (strangers, contacts): (Vec<UserId>, Vec<UserId>) = others
-            .iter()
-            .partition(|id| in_crowd || apart.contains(*id));
         let said = [
             (strangers, hidden(user.clone())),
             (contacts, self.shared_profile(user)),

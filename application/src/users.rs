@@ -9,7 +9,6 @@ use connexus_domain::{
     Entity, Error, Limit, Page, Presence, Privacy, Result, Status, User, UserId, UserPatch,
     Username, Visibility, text,
 };
-
 use futures_util::future::try_join;
 
 use crate::Actor;
@@ -243,7 +242,7 @@ impl Context {
         Ok(found)
     }
 
-    fn presence_of(&self, user: &User) -> Presence {
+    pub(crate) fn presence_of(&self, user: &User) -> Presence {
         if self.presence.is_connected(user.id) {
             Presence::Connected(user.status)
         } else {

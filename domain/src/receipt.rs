@@ -21,6 +21,18 @@ pub struct Receipt {
     pub read_at: Option<Timestamp>,
 }
 
+impl Receipt {
+    /// As others see it of a member who does not tell what it has read.
+    #[must_use]
+    pub fn without_reading(self) -> Self {
+        Self {
+            read_seq: 0,
+            read_at: None,
+            ..self
+        }
+    }
+}
+
 /// A wish to move a member's watermarks to at least these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WatermarkAdvance {

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use connexus_application::members::MemberView;
 use connexus_application::scene::Scene;
 use connexus_application::users::Profile;
 use connexus_application::{Actor, Connexus};
-use connexus_domain::{Message, Result, User, UserId};
+use connexus_domain::{Limit, Member, Message, Result, User, UserId};
 
 /// Knows users by their ids.
 pub trait People {
@@ -32,12 +33,27 @@ pub async fn senders(app: &Connexus, messages: &[Message]) -> Result<HashMap<Use
     app.scenes.people(ids).await
 }
 
+/// The first hundred members of a big conversation, and the asker, whose membership this is.
+pub async fn crowd(app: &Connexus, actor: &Actor, me: &Member) -> Result<Vec<MemberView>> {
+    let first = app
+        .members
+        .list(actor, me.conversation_id, None, Limit::of(Limit::MAX));
+    let mut crowd = first.await?.items;
+    if crowd.iter().all(|one| one.member.user_id != me.user_id) {
+        crowd.push(MemberView {
+            member: me.clone(),
+            profile: app.users.me(actor).await?,
+        });
+    }
+    Ok(crowd)
+}
+
 /// Users whose username or name starts with the words, and whoever has them as the whole e-mail address.
 pub async fn search(
     app: &Connexus,
     actor: &Actor,
     words: &str,
-    limit: connexus_domain::Limit,
+    limit: Limit,
 ) -> Result<Vec<Profile>> {
     let mut found = app
         .users

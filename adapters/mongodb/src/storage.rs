@@ -84,12 +84,8 @@ impl MongoStorage {
     }
 
     /// Does `work` where the driver lives, with nobody waiting for it.
-    pub(crate) fn later<W: Future<Output = ()> + Send + 'static>(
-        &self,
-        work: impl FnOnce(Self) -> W,
-    ) {
-        let working = work(self.clone());
-        self.home.spawn(working.in_current_span());
+    pub(crate) fn later(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.home.spawn(work.in_current_span());
     }
 
     /// Does `work`, which is maintenance, in no transaction: what it has done stays done when there is no time for all.

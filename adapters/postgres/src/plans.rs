@@ -77,11 +77,11 @@ const QUERIES: [(&str, &str, bool); 60] = [
     ("sessions", session::LIST, false),
     ("end sessions", session::END_ALL, false),
     ("purge: sessions", session::PURGE, false),
-    ("blocks among others", block::APART, true),
     ("rotate", session::BY_TOKEN, false),
     ("conversation with member", conversation::WITH_MEMBER, false),
     ("direct conversation", conversation::DIRECT, false),
     ("room", conversation::BY_SLUG, false),
+    ("blocks among others", block::APART, true),
 ];
 
 /// What runs with every message and every page: its plan is the same whatever the statistics say.

@@ -72,6 +72,7 @@ impl BlockRepository for SqliteStorage {
         .await
         .in_domain()
     }
+
     async fn apart_from(&self, user: UserId, others: &[UserId]) -> Result<Vec<UserId>> {
         let rows = sqlx::query(APART)
             .bind(user.as_uuid())

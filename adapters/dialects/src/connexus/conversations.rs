@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::{done, plainly, shapes};
 use crate::refused::{Refused, Result};
 use crate::rest::{Answer, Call};
-use crate::{ids, links};
+use crate::{ids, links, people};
 
 /// Conversations that one answer has. These clients ask for no further page.
 const LISTED: usize = 500;
@@ -58,7 +58,8 @@ async fn shaped(call: &Call, views: &[ConversationView]) -> Result<Vec<Value>> {
     let senders = &app.scenes.people(newest.map(|m| m.sender_id)).await?;
     let shapes = views.iter().zip(&scenes).map(async |(view, scene)| {
         let participants = if scene.is_crowd() {
-            crowd(call, view).await?
+            let some = people::crowd(app, actor, &view.summary.me).await?;
+            some.iter().map(|one| of_crowd(call, view, one)).collect()
         } else {
             participants(call, view, scene, shown)
         };
@@ -74,9 +75,6 @@ fn participants(
     scene: &Scene,
     shown: &Shown<'_>,
 ) -> Vec<Value> {
-    let both = scene
-        .users()
-        .filter_map(|user| Some((user, scene.member(user.id)?)));
     let shape = |(user, member): (&Arc<User>, &Member)| {
         let seen = match &view.peer {
             Some(peer) if peer.user.id == user.id => (peer.presence, peer.last_seen_at),
@@ -84,30 +82,13 @@ fn participants(
         };
         shapes::participant(view, (user, member), seen, call.links())
     };
-    both.map(shape).collect()
+    scene.participants().map(shape).collect()
 }
 
-/// The first of very many, and the asker.
-async fn crowd(call: &Call, view: &ConversationView) -> Result<Vec<Value>> {
-    let (app, actor, me) = (call.app(), call.actor()?, &view.summary.me);
-    let first = app
-        .members
-        .list(actor, me.conversation_id, None, Limit::of(Limit::MAX));
-    let mut first = first.await?.items;
-    if first.iter().all(|one| one.member.user_id != me.user_id) {
-        first.push(MemberView {
-            member: me.clone(),
-            profile: app.users.me(actor).await?,
-        });
-    }
-    let shape = |one: &MemberView| {
-        let (user, seen) = (
-            &one.profile.user,
-            (one.profile.presence, one.profile.last_seen_at),
-        );
-        shapes::participant(view, (user, &one.member), seen, call.links())
-    };
-    Ok(first.iter().map(shape).collect())
+fn of_crowd(call: &Call, view: &ConversationView, one: &MemberView) -> Value {
+    let profile = &one.profile;
+    let seen = (profile.presence, profile.last_seen_at);
+    shapes::participant(view, (&profile.user, &one.member), seen, call.links())
 }
 
 #[derive(Deserialize, Validate)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use connexus_application::Actor;
 use connexus_application::conversations::ConversationView;
 use connexus_application::users::Profile;
-use connexus_domain::{ConversationId, Limit, Message, Page, Seq, User};
+use connexus_domain::{Limit, Message, Page, Seq, User};
 use connexus_wire::text::Id;
 use connexus_wire::time::Time;
 use futures_util::future::try_join_all;
@@ -14,9 +14,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{done, messages, shapes};
-use crate::paging;
 use crate::refused::Result;
 use crate::rest::{Answer, Call};
+use crate::{paging, people};
 
 /// Chats that one answer has. These clients ask for no further page.
 const LISTED: usize = 500;
@@ -43,31 +43,11 @@ pub async fn list(call: Call) -> Answer {
 async fn chat(call: &Call, actor: &Actor, view: &ConversationView, me: &Profile) -> Result<Value> {
     let summary = &view.summary;
     let conversation = &summary.conversation;
-    let participants: Value = if let Some(peer) = &view.peer {
-        json!([
-            shapes::profile(me, call.links()),
-            shapes::profile(peer, call.links()),
-        ])
-    } else {
-        let scene = call.app().scenes.of(actor, conversation.id).await?;
-        if scene.is_crowd() {
-            crowd(call, actor, conversation.id, me).await?
-        } else {
-            let members = scene.users();
-            let ids = members.clone().map(|user| user.id);
-            let shown = call.app().presence.shown_to(actor, ids).await?;
-            let shape = |user: &Arc<User>| {
-                let (presence, last_seen) = shown.of(user);
-                shapes::user(user, presence, last_seen, call.links())
-            };
-            members.map(shape).collect()
-        }
-    };
     let group = shapes::is_group(conversation);
     Ok(json!({
         "_id": Id::from(conversation.id),
         "chatId": Id::from(conversation.id),
-        "participants": participants,
+        "participants": participants(call, actor, view, me).await?,
         "lastMessage": last_message(call, actor, view).await?,
         "lastActivity": Time(conversation.last_activity_at),
         "isGroup": group,
@@ -77,14 +57,33 @@ async fn chat(call: &Call, actor: &Actor, view: &ConversationView, me: &Profile)
     }))
 }
 
-/// The first of very many, and the asker.
-async fn crowd(call: &Call, actor: &Actor, id: ConversationId, me: &Profile) -> Result<Value> {
-    let members = &call.app().members;
-    let first = members.list(actor, id, None, Limit::of(Limit::MAX)).await?;
-    let first: Vec<&Profile> = first.items.iter().map(|one| &one.profile).collect();
-    let missing = first.iter().all(|one| one.user.id != me.user.id);
-    let all = first.into_iter().chain(missing.then_some(me));
-    Ok(all.map(|one| shapes::profile(one, call.links())).collect())
+async fn participants(
+    call: &Call,
+    actor: &Actor,
+    view: &ConversationView,
+    me: &Profile,
+) -> Result<Value> {
+    let (app, links) = (call.app(), call.links());
+    if let Some(peer) = &view.peer {
+        return Ok(json!([
+            shapes::profile(me, links),
+            shapes::profile(peer, links)
+        ]));
+    }
+    let id = view.summary.conversation.id;
+    let scene = app.scenes.of(actor, id).await?;
+    if scene.is_crowd() {
+        let some = people::crowd(app, actor, &view.summary.me).await?;
+        let shapes = some.iter().map(|one| shapes::profile(&one.profile, links));
+        return Ok(shapes.collect());
+    }
+    let ids = scene.users().map(|user| user.id);
+    let shown = app.presence.shown_to(actor, ids).await?;
+    let shape = |user: &Arc<User>| {
+        let (presence, last_seen) = shown.of(user);
+        shapes::user(user, presence, last_seen, links)
+    };
+    Ok(scene.users().map(shape).collect())
 }
 
 async fn last_message(call: &Call, actor: &Actor, view: &ConversationView) -> Result<Value> {

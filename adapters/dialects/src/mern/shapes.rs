@@ -74,10 +74,8 @@ impl Readers {
     /// From what a scene knows, which may be a few seconds old but for `me`.
     fn in_scene(scene: &Scene, me: &Member) -> Self {
         let others = scene
-            .members
-            .iter()
-            .filter(|id| **id != me.user_id)
-            .filter_map(|id| Some((scene.user(*id)?, scene.member(*id)?)))
+            .participants()
+            .filter(|(user, _)| user.id != me.user_id)
             .filter(|(user, _)| user.privacy.read_receipts)
             .map(|(_, member)| (member.user_id, member.read_seq));
         Self(others.chain([(me.user_id, me.read_seq)]).collect())
@@ -124,11 +122,10 @@ impl Crowd {
 
     /// Of a chat that is not a big one. Of a big one, only who acts is known here.
     pub fn in_scene(scene: &Scene, links: &Links) -> Self {
-        let known = |id: &UserId| Some((scene.user(*id)?.as_ref(), scene.member(*id)?));
-        let mut crowd = Self::of(scene.members.iter().filter_map(known), links);
+        let both = scene.participants();
+        let mut crowd = Self::of(both.map(|(user, member)| (user.as_ref(), member)), links);
         if crowd.users.is_empty() {
-            let here = scene.members.iter().filter_map(|id| scene.user(*id));
-            crowd.users = here.map(|who| user(who, links)).collect();
+            crowd.users = scene.users().map(|who| user(who, links)).collect();
         }
         crowd
     }

@@ -118,9 +118,8 @@ impl<'a> MessageShape<'a> {
 
 /// The same of a message whose scene is known.
 pub fn in_scene<'a>(told: &'a Message, scene: &'a Scene, links: &Links) -> MessageShape<'a> {
-    let members = scene.members.iter();
-    let read_by = members
-        .filter_map(|id| Some((scene.user(*id)?, scene.member(*id)?)))
+    let read_by = scene
+        .participants()
         .filter(|(user, _)| user.privacy.read_receipts)
         .filter(|(user, member)| user.id != told.sender_id && member.read_seq >= told.seq)
         .map(|(user, member)| reader(user.id, member.read_at))

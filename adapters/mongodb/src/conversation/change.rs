@@ -39,17 +39,22 @@ pub(super) async fn update(
         ..after.clone()
     }) == locked
     {
-        store::unlock(tx, id).await?;
-        return Ok(Conversation {
-            rev: locked.rev - 1,
-            ..locked
-        });
+        return unchanged(tx, locked).await;
     }
     store::save(tx, &after).await?;
     if after.avatar_url != locked.avatar_url {
         condemn_avatar(tx, AvatarOwner::Group(id)).await?;
     }
     Ok(after)
+}
+
+/// The conversation as it was before it was [locked](store::lock).
+async fn unchanged(tx: &mut Tx<'_>, locked: Conversation) -> Tried<Conversation> {
+    store::unlock(tx, locked.id).await?;
+    Ok(Conversation {
+        rev: locked.rev - 1,
+        ..locked
+    })
 }
 
 /// Gives a group or room another picture, by the rule of [`update`].
@@ -63,11 +68,7 @@ pub(crate) async fn depict(
     locked.check_changeable()?;
     access.require_admin()?;
     if locked.avatar_url.as_ref() == Some(&link) {
-        store::unlock(tx, id).await?;
-        return Ok(Conversation {
-            rev: locked.rev - 1,
-            ..locked
-        });
+        return unchanged(tx, locked).await;
     }
     let patch = ConversationPatch {
         avatar_url: Some(Some(link)),

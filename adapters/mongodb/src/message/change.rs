@@ -99,9 +99,10 @@ pub(super) async fn delete(
         .transact(|tx| Box::pin(delete_in(tx, id, by, now)))
         .await?;
     if many {
-        storage.later(move |storage| async move {
-            let reactions = storage.delete_many::<ReactionDoc>(doc! { "_id.m": id.bson() });
-            if let Err(error) = storage.purging(reactions).await {
+        let again = storage.clone();
+        storage.later(async move {
+            let reactions = again.delete_many::<ReactionDoc>(doc! { "_id.m": id.bson() });
+            if let Err(error) = again.purging(reactions).await {
                 tracing::warn!(%error, message = %id, "its reactions could not be deleted");
             }
         });

@@ -2,7 +2,8 @@
 //! most of what this dialect says, 50 on a page of the history.
 
 use connexus_domain::attachment::Attachment;
-use connexus_domain::{Message, Page, Receipt, Seq, User, UserId};
+use connexus_domain::receipt::DeliveryStatus;
+use connexus_domain::{Message, Page, Receipt, User, UserId};
 use connexus_wire::text::Id;
 use connexus_wire::time::Time;
 use serde::Serialize;
@@ -258,16 +259,12 @@ impl Progress {
     }
 
     fn status(&self, message: &Message) -> &'static str {
-        let all = |reached: &dyn Fn(&Receipt) -> Seq| {
-            let mut others = self.others(message).peekable();
-            !self.cut && others.peek().is_some() && others.all(|r| reached(r) >= message.seq)
-        };
-        if all(&|r| r.read_seq) {
-            "read"
-        } else if all(&|r| r.delivered_seq) {
-            "delivered"
-        } else {
-            "sent"
+        // some are not all
+        let others = self.others(message).filter(|_| !self.cut).copied();
+        match DeliveryStatus::of(message.seq, others) {
+            DeliveryStatus::Sent => "sent",
+            DeliveryStatus::Delivered => "delivered",
+            DeliveryStatus::Read => "read",
         }
     }
 
